@@ -1,0 +1,1 @@
+"""Events to candidates: track pairs and the rest of the event."""

@@ -1,0 +1,1 @@
+"""Gradient-boosted classifiers behind one contract; one file per backend."""

@@ -1,0 +1,78 @@
+"""Errors that say what is wrong, where, the value seen, the nearest right name and the next command."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class MlbkgError(Exception):
+    """The work failed. ``str(error)`` is the whole message, ready for a terminal.
+
+    Parameters
+    ----------
+    what: one line that says what is wrong, with the value seen.
+    details: one line per problem, printed indented below ``what``.
+    where: file, line, branch or sample, for machines (``--json``); people read it in ``what``.
+    hint: what to do next, usually a command.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, details: Sequence[str] = (), where: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.details = tuple(details)
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [self.what, *(f"  {line}" for line in self.details)]
+        return "\n".join([*lines, self.hint] if self.hint else lines)
+
+
+class ConfigError(MlbkgError):
+    """The config or the command line is wrong; nothing was done."""
+
+    exit_code = 2
+
+
+class NtupleError(MlbkgError):
+    """A ROOT file, tree or branch is missing, unreadable or of the wrong kind."""
+
+
+class ExpressionError(MlbkgError):
+    """A cut or feature expression cannot be parsed or uses what is not allowed."""
+
+
+class EmptySampleError(MlbkgError):
+    """No candidate is left where some are needed."""
+
+
+class WeightError(MlbkgError):
+    """Weights are negative, not finite or sum to nothing."""
+
+
+class FeatureMismatchError(MlbkgError):
+    """Data and model, or config and model, do not have the same features."""
+
+
+class ParityError(MlbkgError):
+    """An exported model does not give the trained model's answers; it was not written."""
+
+
+class UnknownNameError(ConfigError):
+    """A name that is not in a registry."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like ``name``, upper and lower case alike, or None where nothing is near."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    found = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[found[0]] if found else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` or an empty string."""
+    near = nearest(name, known)
+    return f"; did you mean '{near}'?" if near else ""

@@ -1,0 +1,1 @@
+"""Trained classifiers as checked ONNX models."""

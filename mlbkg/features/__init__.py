@@ -1,0 +1,1 @@
+"""What the classifiers see; each module registers its features."""

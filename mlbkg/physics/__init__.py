@@ -1,0 +1,1 @@
+"""Pure formulae on numbers and arrays: no I/O, no configuration."""

@@ -1,0 +1,1 @@
+"""Candidates with labels, physics weights and folds."""

@@ -1,0 +1,1 @@
+"""Apply an ONNX model to any number of candidates."""

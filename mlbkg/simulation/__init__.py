@@ -1,0 +1,1 @@
+"""Toy Monte Carlo: generator, beams, parametric detector, ROOT events."""

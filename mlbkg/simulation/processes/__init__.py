@@ -1,0 +1,1 @@
+"""One file per physics process; each registers itself."""
