@@ -48,9 +48,7 @@ class Simulate(Params):
 class SampleConfig(Params):
     name: Name
     role: Literal["signal", "background", "data"]
-    files: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(
-        min_length=1, description="paths, globs or URLs"
-    )
+    files: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(min_length=1, description="paths, globs or URLs")
     tree: str | None = Field(None, description="where it differs from ntuples.tree")
     category: Name | None = Field(None, description="line of the tables that the sample counts in; its name by default")
     cut: str | None = Field(None, description="applied before the preselection, to this sample only")

@@ -17,9 +17,7 @@ class Branch:
 
 
 EVENT: dict[str, Branch] = {
-    "__experiment__": Branch(
-        "int32", "", "1000 plus the number of the process, so that no two processes share an event id"
-    ),
+    "__experiment__": Branch("int32", "", "1000 plus the number of the process, so that no two processes share an event id"),
     "__run__": Branch("int32", "", "seed of the sample, folded to 31 bits"),
     "__event__": Branch("int64", "", "number of the event within the sample"),
     "__weight__": Branch("float32", "", "generator weight, mean one"),
@@ -30,9 +28,7 @@ EVENT: dict[str, Branch] = {
         "int32", "", "what was generated: 11, 13, 15 for the lepton of a leptonic decay, else as the process says"
     ),
     "mc_dipion_mass": Branch("float32", "GeV", "true mass of the dipion of a transition to the Y(1S); NaN without one"),
-    "mc_n_leptons_in_cdc": Branch(
-        "int32", "", "leptons of the Y(1S) decay inside 17-150 degrees; -1 where there are none"
-    ),
+    "mc_n_leptons_in_cdc": Branch("int32", "", "leptons of the Y(1S) decay inside 17-150 degrees; -1 where there are none"),
     "mc_n_leptons_in_ecl": Branch(
         "int32", "", "leptons of the Y(1S) decay inside 12.4-155.1 degrees; -1 where there are none"
     ),
