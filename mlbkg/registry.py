@@ -60,6 +60,11 @@ class Registry(Generic[T]):
             )
         return self._items[name]
 
+    def find(self, name: str) -> T | None:
+        """The implementation called ``name``, or None."""
+        self._discover()
+        return self._items.get(name)
+
     def __contains__(self, name: object) -> bool:
         self._discover()
         return name in self._items

@@ -1,0 +1,107 @@
+"""Commands that do the work of an analysis, in its order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlbkg.cli.output import Answer, JsonOption, QuietOption, answers, finite
+from mlbkg.cli.progress import progress_bars
+
+ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML of the analysis.")]
+WorkersOption = Annotated[int | None, typer.Option("--workers", "-j", min=1, help="Processes; all cores by default.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Do it again where the result exists.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (init, check, simulate, train, select):
+        app.command(command.__name__)(answers(command))
+
+
+def init(
+    path: Annotated[Path | None, typer.Argument(metavar="CONFIG", help="YAML to write.")] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a config, for editors.")] = False,
+    force: ForceOption = False,
+    json_output: JsonOption = False,
+    quiet: QuietOption = False,
+) -> Answer:
+    """Write a fully commented config."""
+    import json
+
+    from mlbkg.config.load import json_schema
+    from mlbkg.stages.init import init as run
+
+    if schema:
+        return Answer(json_schema(), json.dumps(json_schema(), indent=1))
+    if path is None:
+        raise typer.BadParameter("name the file to write, or give --schema", param_hint="CONFIG")
+    written = run(path, force=force)
+    return Answer({"config": str(written)}, f"Wrote {written}. Check it: mlbkg check {written}")
+
+
+def check(config: ConfigArgument, json_output: JsonOption = False, quiet: QuietOption = False) -> Answer:
+    """Validate a config and the files it names; read no events."""
+    from mlbkg.report.command_tables import check_text
+    from mlbkg.stages.check import check as run
+
+    result = run(config)
+    return Answer(finite(result.to_json()), check_text(result.to_json()))
+
+
+def simulate(
+    config: ConfigArgument,
+    force: ForceOption = False,
+    workers: WorkersOption = None,
+    json_output: JsonOption = False,
+    quiet: QuietOption = False,
+) -> Answer:
+    """Make the toy samples that a config declares; those that exist are kept."""
+    from mlbkg.report.command_tables import simulate_text
+    from mlbkg.stages.simulate import simulate as run
+
+    with progress_bars(quiet=quiet) as progress:
+        result = run(config, force=force, workers=workers, progress=progress)
+    return Answer(finite(result.to_json()), simulate_text(result.to_json()))
+
+
+def train(
+    config: ConfigArgument,
+    workers: WorkersOption = None,
+    json_output: JsonOption = False,
+    quiet: QuietOption = False,
+) -> Answer:
+    """Features, folds, classifiers, evaluation, MLflow and ONNX: the main job."""
+    from mlbkg.report.command_tables import train_text
+    from mlbkg.stages.train import train as run
+
+    with progress_bars(quiet=quiet) as progress:
+        result = run(config, workers=workers, progress=progress)
+    return Answer(finite(result.to_json()), train_text(result.to_json()))
+
+
+def select(
+    config: ConfigArgument,
+    model: Annotated[Path | None, typer.Option("--model", help="ONNX file; the latest training's by default.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="Folder of the skims; the run's by default.")] = None,
+    workers: WorkersOption = None,
+    json_output: JsonOption = False,
+    quiet: QuietOption = False,
+) -> Answer:
+    """Apply the model to every sample; write ROOT skims and the cutflow."""
+    from mlbkg.errors import MlbkgError
+    from mlbkg.report.command_tables import select_text
+    from mlbkg.stages.select import select as run
+
+    with progress_bars(quiet=quiet) as progress:
+        result = run(config, model=model, output=output, workers=workers, progress=progress)
+    answer = Answer(finite(result.to_json()), select_text(result.to_json()))
+    if result.failed:
+        raise MlbkgError(
+            f"{len(result.failed)} of {len(result.failed) + len(result.files)} files failed; the rest is written",
+            details=[f"{failure.path}: {failure.error}" for failure in result.failed],
+            where=result.failed[0].path,
+            hint=answer.text,
+        )
+    return answer

@@ -1,0 +1,73 @@
+"""Commands that only show: what there is to use, and what is in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlbkg.cli.output import Answer, JsonOption, QuietOption, answers, finite
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (features, backends, branches, inspect, ui):
+        app.command(command.__name__)(answers(command))
+
+
+def features(json_output: JsonOption = False, quiet: QuietOption = False) -> Answer:
+    """List the features that mlbkg computes, with units and basf2 names."""
+    from mlbkg.report.command_tables import features_text
+    from mlbkg.stages.lists import list_features
+
+    rows = list_features()
+    return Answer({"features": rows}, features_text(rows))
+
+
+def backends(json_output: JsonOption = False, quiet: QuietOption = False) -> Answer:
+    """List the classifier backends and their parameters."""
+    from mlbkg.report.command_tables import backends_text
+    from mlbkg.stages.lists import list_backends
+
+    rows = list_backends()
+    return Answer({"backends": finite(rows)}, backends_text(rows))
+
+
+def branches(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="ROOT file, path or URL.")],
+    tree: Annotated[str | None, typer.Option("--tree", help="The only tree by default.")] = None,
+    json_output: JsonOption = False,
+    quiet: QuietOption = False,
+) -> Answer:
+    """List the trees of a ROOT file and the branches of one."""
+    from mlbkg.report.command_tables import branches_text
+    from mlbkg.stages.lists import list_branches
+
+    listing = list_branches(file, tree=tree)
+    return Answer(finite(listing), branches_text(listing))
+
+
+def inspect(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx")],
+    json_output: JsonOption = False,
+    quiet: QuietOption = False,
+) -> Answer:
+    """Say what is in an ONNX model: features, folds, working points, forest, checks."""
+    from mlbkg.report.command_tables import inspect_text
+    from mlbkg.stages.inspect import inspect as run
+
+    found = run(model)
+    return Answer(finite(found), inspect_text(found))
+
+
+def ui(
+    config: Annotated[Path | None, typer.Argument(metavar="CONFIG", help="Whose tracking store to open.")] = None,
+    port: Annotated[int, typer.Option(min=1024, max=65535)] = 5000,
+    json_output: JsonOption = False,
+    quiet: QuietOption = False,
+) -> Answer:
+    """Open the MLflow dashboard on the right store, on this machine only; Ctrl-C ends it."""
+    from mlbkg.stages.ui import ui as run
+
+    address = run(config, port=port)
+    return Answer({"address": address}, f"The dashboard at {address} was closed.")

@@ -1,0 +1,167 @@
+"""Stream candidates through an ONNX model and write those above the working point, file by file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlbkg.errors import ConfigError, MlbkgError
+from mlbkg.ntuples.read import describe
+from mlbkg.ntuples.write import AtomicRootWriter
+from mlbkg.parallel import advance, parallel_map
+from mlbkg.samples.cuts import CutCount, CutCounter
+from mlbkg.samples.folds import assign_folds
+from mlbkg.samples.source import CandidateBlock, Recipe, SampleSource, cuts_of, stream
+from mlbkg.selection.score import Scorer, open_scorer
+
+log = logging.getLogger(__name__)
+
+ADDED = ("score", "fold", "physics_weight")
+"""Branches that every skim has beside those kept."""
+
+
+@dataclass(frozen=True)
+class ModelUse:
+    """The model and how it is used. ``threshold``: selected are scores at or above it."""
+
+    model: Path
+    threshold: float
+    n_folds: int
+    salt: str
+    keep: tuple[str, ...] | None
+    keep_all_candidates: bool
+
+
+@dataclass(frozen=True)
+class SelectedFile:
+    sample: str
+    source: str
+    skim: str
+    read: int
+    selected: int
+    written: int
+    counts: tuple[CutCount, ...]
+
+
+@dataclass(frozen=True)
+class FailedFile:
+    sample: str
+    path: str
+    error: str
+
+
+@dataclass(frozen=True)
+class _Task:
+    source: SampleSource
+    recipe: Recipe
+    use: ModelUse
+    skim: Path
+
+
+def apply_model(
+    sources: Sequence[SampleSource],
+    recipe: Recipe,
+    use: ModelUse,
+    folder: Path,
+    *,
+    workers: int,
+    on_candidates: Callable[[int], None] | None = None,
+) -> Iterator[SelectedFile | FailedFile]:
+    """Select every file of every source into ``folder/<sample>[_<number>].root``.
+
+    A file that cannot be read is answered with a :class:`FailedFile`, and the others go on.
+    """
+    tasks = [
+        _Task(replace(source, files=(file,)), recipe, use, folder / _skim_name(source, i))
+        for source in sources
+        for i, file in enumerate(source.files)
+    ]
+    yield from parallel_map(_select_file, tasks, workers=workers, on_progress=on_candidates)
+
+
+def _skim_name(source: SampleSource, number: int) -> str:
+    return f"{source.name}.root" if len(source.files) == 1 else f"{source.name}_{number}.root"
+
+
+def _select_file(task: _Task) -> SelectedFile | FailedFile:
+    source = task.source
+    try:
+        return _select(task)
+    except MlbkgError as error:
+        return FailedFile(source.name, source.files[0], str(error))
+
+
+def _select(task: _Task) -> SelectedFile:
+    source, use = task.source, task.use
+    kept = _kept_branches(task)
+    scorer = open_scorer(use.model.read_bytes(), threads=1)
+    counter = CutCounter(source.name, [*cuts_of(source, task.recipe), f"score >= {use.threshold:.6g}"], 1)
+    last = len(counter.cuts)
+    written = selected = 0
+    tree = "candidates" if task.recipe.pair else source.tree
+    with AtomicRootWriter(task.skim, tree=tree, metadata={"sample": source.name}) as writer:
+        for block in stream(source, task.recipe, counter, keep=kept):
+            columns = _scored(block, task, scorer, kept)
+            passed = columns["score"] >= np.float32(use.threshold)
+            counter.count(last, block.weight[passed])
+            selected += int(passed.sum())
+            if not use.keep_all_candidates:
+                columns = {name: values[passed] for name, values in columns.items()}
+            writer.extend(columns)
+            written += len(columns["score"])
+            advance(block.read)
+    counts = counter.counts()
+    return SelectedFile(source.name, source.files[0], str(task.skim), counts[0].events, selected, written, counts)
+
+
+def _scored(block: CandidateBlock, task: _Task, scorer: Scorer, kept: Sequence[str]) -> dict[str, Any]:
+    fold = assign_folds(block.event_id, n_folds=task.use.n_folds, salt=task.use.salt)
+    return {
+        **{name: block.columns.column(name) for name in kept},
+        "score": scorer.score(block.matrix(task.recipe.feature_names), fold),
+        "fold": fold.astype(np.int32),
+        "physics_weight": block.weight,
+    }
+
+
+def _kept_branches(task: _Task) -> tuple[str, ...]:
+    kept = _wanted(task)
+    clashing = [name for name in kept if name in ADDED]
+    if clashing:
+        raise ConfigError(
+            f"{task.source.files[0]} has a branch '{clashing[0]}' already, which the skim needs for itself",
+            where=task.source.files[0],
+            hint="List the branches to keep, without it: selection.branches in the config.",
+        )
+    return kept
+
+
+def _wanted(task: _Task) -> tuple[str, ...]:
+    recipe = task.recipe
+    if task.use.keep is not None:
+        return task.use.keep
+    if recipe.pair is not None:
+        names = (*recipe.event_id, "__candidate__", *recipe.feature_names, *recipe.spectator_names)
+        return tuple(dict.fromkeys(names))
+    ntuple = describe(task.source.files[0], tree=task.source.tree)
+    other = [name for name, info in ntuple.branches.items() if info.kind == "other"]
+    if other:
+        log.info("%s: branches that hold no numbers are left out of the skim: %s", ntuple.path, ", ".join(other))
+    return tuple(name for name, info in ntuple.branches.items() if info.kind != "other")
+
+
+def entries_of(sources: Sequence[SampleSource]) -> Mapping[str, int]:
+    """File -> entries, from the headers; files that cannot be read are left out."""
+    entries: dict[str, int] = {}
+    for source in sources:
+        for file in source.files:
+            try:
+                entries[file] = describe(file, tree=source.tree).entries
+            except MlbkgError as error:
+                log.debug("%s: %s", file, error.what)
+    return entries

@@ -1,0 +1,48 @@
+"""``mlbkg features``, ``backends`` and ``branches``: what there is to use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlbkg.classifiers.base import BACKENDS
+from mlbkg.features.base import FEATURES
+from mlbkg.ntuples.read import describe
+
+
+def list_features() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": found.name,
+            "unit": found.unit,
+            "basf2": found.basf2,
+            "description": found.description,
+            "needs": list(found.needs),
+        }
+        for found in (FEATURES[name] for name in FEATURES)
+    ]
+
+
+def list_backends() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": backend.name,
+            "description": backend.description,
+            "parameters": {
+                name: {"default": field.default, "description": field.description or ""}
+                for name, field in backend.params.model_fields.items()
+            },
+        }
+        for backend in (BACKENDS[name] for name in BACKENDS)
+    ]
+
+
+def list_branches(file: str, *, tree: str | None = None) -> dict[str, Any]:
+    """Trees of ``file``, and the branches of ``tree`` (the only one where not given)."""
+    ntuple = describe(file, tree=tree)
+    return {
+        "file": ntuple.path,
+        "tree": ntuple.tree,
+        "trees": list(ntuple.trees),
+        "entries": ntuple.entries,
+        "branches": {name: {"kind": info.kind, "dtype": info.dtype} for name, info in ntuple.branches.items()},
+    }

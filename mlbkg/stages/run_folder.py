@@ -1,0 +1,102 @@
+"""``runs/<analysis>/<UTC time>-<short id>/<nn-stage>/``: where a stage writes, and the manifest that makes it valid.
+
+A stage writes into a hidden folder beside its place and renames it at the end, so a killed stage leaves the previous one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlbkg.atomic import atomic_path
+from mlbkg.errors import MlbkgError
+
+RUNS = Path("runs")
+MANIFEST = "manifest.json"
+STAGES = ("train", "select")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run of one analysis."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def stage(self, stage: str) -> Path:
+        return self.path / f"{STAGES.index(stage) + 1:02d}-{stage}"
+
+    def manifest(self, stage: str) -> dict[str, Any] | None:
+        """What the finished stage wrote of itself; None where it has not finished."""
+        path = self.stage(stage) / MANIFEST
+        if not path.is_file():
+            return None
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return manifest
+
+    @contextlib.contextmanager
+    def writing(self, stage: str) -> Iterator[Path]:
+        """A folder to fill; it takes the stage's place, with the old one gone, when the block ends without error."""
+        final = self.stage(stage)
+        draft = final.with_name(f".{final.name}.{os.getpid()}")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        try:
+            yield draft
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        old = final.with_name(f".{final.name}.old.{os.getpid()}")
+        if final.exists():
+            final.rename(old)
+        draft.rename(final)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def new_run(analysis: str) -> RunFolder:
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    path = RUNS / analysis / f"{stamp}-{secrets.token_hex(3)}"
+    path.mkdir(parents=True)
+    return RunFolder(path)
+
+
+def latest_run(analysis: str, *, with_stage: str, config: str) -> RunFolder:
+    """The newest run whose ``with_stage`` is finished. Raises :class:`MlbkgError` with the command that makes one."""
+    folders = sorted((RUNS / analysis).glob("*-*"), reverse=True) if (RUNS / analysis).is_dir() else []
+    for folder in folders:
+        run = RunFolder(folder)
+        if run.manifest(with_stage) is not None:
+            return run
+    raise MlbkgError(
+        f"no finished '{with_stage}' of analysis '{analysis}' under {RUNS / analysis}",
+        where=str(RUNS / analysis),
+        hint=f"Make one: mlbkg {with_stage} {config}",
+    )
+
+
+def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write ``manifest.json`` with ``content`` and the sha256 of every file in ``folder``."""
+    outputs = {
+        str(path.relative_to(folder)): sha256_of(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder) != Path(MANIFEST)
+    }
+    with atomic_path(folder / MANIFEST) as path:
+        path.write_text(json.dumps({**content, "outputs": outputs}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
