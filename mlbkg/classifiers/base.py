@@ -67,6 +67,16 @@ class FittedClassifier(Protocol):
 
 
 class Fit(Protocol):
+    """Minimise the weighted binary log-loss.
+
+    valid: held out for early stopping; without it, or with ``early_stopping_rounds`` None, all rounds are run and kept.
+    threads: at most so many are used; the model does not depend on it. Fits may run side by side in Python threads.
+    on_round: called with the round, from zero, and the validation loss, NaN without ``valid``; a library that says nothing
+    while it fits is reported on afterwards.
+
+    Raises :class:`mlbkg.errors.MlbkgError` or a child for input that cannot be trained on (``mlbkg.classifiers.checks``).
+    """
+
     def __call__(
         self,
         train: TrainingSet,

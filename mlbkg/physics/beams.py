@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from mlbkg.errors import UnknownNameError, did_you_mean
 from mlbkg.physics.constants import M_UPSILON_3S
@@ -14,13 +17,14 @@ from mlbkg.physics.lorentz import FourVector, boost
 class Beams:
     """Electron (HER) and positron (LER) beams, each ``half_crossing_angle`` (rad) off the z axis towards +x.
 
-    Energies and spreads in GeV. ``resonance_mass``, where the resonance is narrower than the beams' spread, is the mass that
-    is really made: it stands for sqrt(s), and the beams give the boost alone.
+    Energies and spreads in GeV; the energies may be arrays, one value per event or particle. ``resonance_mass``, where the
+    resonance is narrower than the beams' spread, is the mass that is really made: it stands for sqrt(s), and the beams give
+    the boost alone.
     """
 
     name: str
-    her_energy: float
-    ler_energy: float
+    her_energy: Any
+    ler_energy: Any
     half_crossing_angle: float = 0.0415
     her_spread: float = 0.00513
     ler_spread: float = 0.002375
@@ -35,14 +39,19 @@ class Beams:
         )
 
     @property
-    def velocity(self) -> tuple[float, float, float]:
+    def velocity(self) -> tuple[Any, Any, Any]:
         """Of the centre of mass in the laboratory, units of c."""
         total = self.total
         return total.px / total.e, total.py / total.e, total.pz / total.e
 
     @property
-    def sqrt_s(self) -> float:
-        return self.resonance_mass or math.sqrt(self.total.mass_squared)
+    def sqrt_s(self) -> Any:
+        return self.resonance_mass or self.total_mass
+
+    @property
+    def total_mass(self) -> Any:
+        """Mass of the e+e- system that the beam energies give, whatever is made."""
+        return np.sqrt(self.total.mass_squared)
 
     def to_cms(self, lab: FourVector) -> FourVector:
         """``lab`` in the centre-of-mass frame, z along the electron beam there, y as in the laboratory."""
