@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from itertools import islice
 from typing import Any, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 POLL_SECONDS = 0.2
+
+LOOK_AHEAD = 2
+"""Tasks per worker that are begun or finished before their result is asked for: more would only fill the memory."""
 
 _advance: Callable[[int], None] | None = None
 
@@ -27,26 +35,32 @@ def parallel_map(
     *,
     workers: int,
     on_progress: Callable[[int], None] | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Results in the order of ``tasks``; in this process where there is one worker or one task.
 
-    ``function`` must be importable by name. Its first exception stops the rest and is raised here.
+    ``function`` must be importable by name. Its first exception stops the rest and is raised here. After it, after
+    Ctrl-C, and where the iterator is closed early, running tasks end at their next :func:`advance`.
     """
     if workers == 1 or len(tasks) <= 1:
         yield from _here(function, tasks, on_progress)
         return
     context = multiprocessing.get_context("spawn")
-    counter = context.Value("q", 0)
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_count_into, initargs=(counter,))
+    counter, stopping = context.Value("q", 0), context.Event()
+    workers = min(workers, len(tasks))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(counter, stopping))
     seen = 0
     try:
-        futures = [pool.submit(function, task) for task in tasks]
-        for future in futures:
+        queue = iter(tasks)
+        futures = deque(pool.submit(function, task) for task in islice(queue, LOOK_AHEAD * workers))
+        while futures:
+            future = futures.popleft()
             while not _done(future):
                 seen = _tell(counter, seen, on_progress)
+            futures.extend(pool.submit(function, task) for task in islice(queue, 1))
             yield future.result()
         _tell(counter, seen, on_progress)
     finally:
+        stopping.set()
         pool.shutdown(cancel_futures=True)
 
 
@@ -62,13 +76,30 @@ def _here(
         _advance = before
 
 
-def _count_into(counter: Any) -> None:
+class _StoppedError(Exception):
+    """Ends a task whose result nobody waits for."""
+
+
+def _begin_worker(counter: Any, stopping: Any) -> None:
     def add(done: int) -> None:
+        if stopping.is_set():
+            raise _StoppedError
         with counter.get_lock():
             counter.value += done
 
     global _advance
     _advance = add
+    # Ctrl-C reaches every process of the terminal; the parent alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot tell its workers, which would wait for tasks for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _done(future: Future[Any]) -> bool:

@@ -43,7 +43,7 @@ def init(
 
 def check(config: ConfigArgument, json_output: JsonOption = False, quiet: QuietOption = False) -> Answer:
     """Validate a config and the files it names; read no events."""
-    from mlbkg.report.command_tables import check_text
+    from mlbkg.cli.show import check_text
     from mlbkg.stages.check import check as run
 
     result = run(config)
@@ -58,7 +58,7 @@ def simulate(
     quiet: QuietOption = False,
 ) -> Answer:
     """Make the toy samples that a config declares; those that exist are kept."""
-    from mlbkg.report.command_tables import simulate_text
+    from mlbkg.cli.show import simulate_text
     from mlbkg.stages.simulate import simulate as run
 
     with progress_bars(quiet=quiet) as progress:
@@ -73,7 +73,7 @@ def train(
     quiet: QuietOption = False,
 ) -> Answer:
     """Features, folds, classifiers, evaluation, MLflow and ONNX: the main job."""
-    from mlbkg.report.command_tables import train_text
+    from mlbkg.cli.show import train_text
     from mlbkg.stages.train import train as run
 
     with progress_bars(quiet=quiet) as progress:
@@ -91,7 +91,7 @@ def select(
 ) -> Answer:
     """Apply the model to every sample; write ROOT skims and the cutflow."""
     from mlbkg.errors import MlbkgError
-    from mlbkg.report.command_tables import select_text
+    from mlbkg.cli.show import select_text
     from mlbkg.stages.select import select as run
 
     with progress_bars(quiet=quiet) as progress:

@@ -17,7 +17,7 @@ def add_to(app: typer.Typer) -> None:
 
 def features(json_output: JsonOption = False, quiet: QuietOption = False) -> Answer:
     """List the features that mlbkg computes, with units and basf2 names."""
-    from mlbkg.report.command_tables import features_text
+    from mlbkg.cli.show import features_text
     from mlbkg.stages.lists import list_features
 
     rows = list_features()
@@ -26,7 +26,7 @@ def features(json_output: JsonOption = False, quiet: QuietOption = False) -> Ans
 
 def backends(json_output: JsonOption = False, quiet: QuietOption = False) -> Answer:
     """List the classifier backends and their parameters."""
-    from mlbkg.report.command_tables import backends_text
+    from mlbkg.cli.show import backends_text
     from mlbkg.stages.lists import list_backends
 
     rows = list_backends()
@@ -40,7 +40,7 @@ def branches(
     quiet: QuietOption = False,
 ) -> Answer:
     """List the trees of a ROOT file and the branches of one."""
-    from mlbkg.report.command_tables import branches_text
+    from mlbkg.cli.show import branches_text
     from mlbkg.stages.lists import list_branches
 
     listing = list_branches(file, tree=tree)
@@ -53,7 +53,7 @@ def inspect(
     quiet: QuietOption = False,
 ) -> Answer:
     """Say what is in an ONNX model: features, folds, working points, forest, checks."""
-    from mlbkg.report.command_tables import inspect_text
+    from mlbkg.cli.show import inspect_text
     from mlbkg.stages.inspect import inspect as run
 
     found = run(model)

@@ -8,7 +8,8 @@ from typing import Annotated
 import click
 import typer
 
-from mlbkg.cli import analysis, look
+from mlbkg.cli.analysis import add_to as add_analysis
+from mlbkg.cli.look import add_to as add_look
 from mlbkg.cli.output import fail
 
 app = typer.Typer(
@@ -19,8 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-analysis.add_to(app)
-look.add_to(app)
+add_analysis(app)
+add_look(app)
 
 
 @app.callback(invoke_without_command=True)

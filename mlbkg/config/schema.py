@@ -8,7 +8,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from mlbkg.registry import Params
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
+NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -41,31 +42,35 @@ class Candidates(Params):
 class Simulate(Params):
     """A sample that `mlbkg simulate` makes."""
 
-    process: str
+    process: str = Field(description="what happens in an event: upsilon1s_invisible, upsilon3s_generic, continuum_qq, ...")
     events: int = Field(gt=0, description="events to generate, before any reconstruction")
 
 
 class SampleConfig(Params):
-    name: Name
-    role: Literal["signal", "background", "data"]
-    files: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(min_length=1, description="paths, globs or URLs")
+    """Files that hold one kind of events."""
+
+    name: Name = Field(description="in tables, figures and file names")
+    role: Literal["signal", "background", "data"] = Field(description="signal, background or data")
+    files: Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | tuple[str, ...])] = Field(
+        min_length=1, description="paths, globs or URLs"
+    )
     tree: str | None = Field(None, description="where it differs from ntuples.tree")
     category: Name | None = Field(None, description="line of the tables that the sample counts in; its name by default")
     cut: str | None = Field(None, description="applied before the preselection, to this sample only")
     weight: str | None = Field(None, description="expression for the generator weight of a candidate")
     cross_section_nb: float | None = Field(None, gt=0, description="production cross section times branching fractions")
     generated_events: int | None = Field(None, gt=0, description="read from simulated files where left out")
-    simulate: Simulate | None = None
+    simulate: Simulate | None = Field(None, description="how to make the sample, where it is toy simulation")
 
 
 class FeatureConfig(Params):
     """A registered feature, a branch (`column`), or a formula of branches and features (`expression`)."""
 
-    name: str = Field(pattern=r"^[^\s\x00-\x1f]+$", max_length=128)
-    column: str | None = None
-    expression: str | None = None
-    unit: str | None = None
-    description: str | None = None
+    name: str = Field(pattern=r"^[^\s\x00-\x1f]+$", max_length=128, description="in tables, figures and the model")
+    column: str | None = Field(None, description="branch that holds it, in either basf2 spelling")
+    expression: str | None = Field(None, description="formula of branches and features")
+    unit: str | None = Field(None, description="for tables and figures")
+    description: str | None = Field(None, description="for tables and the model")
 
     @model_validator(mode="after")
     def _one_origin(self) -> FeatureConfig:
@@ -74,7 +79,7 @@ class FeatureConfig(Params):
         return self
 
 
-FeatureEntry = Annotated[FeatureConfig, BeforeValidator(_as_feature)]
+FeatureEntry = Annotated[FeatureConfig, BeforeValidator(_as_feature, json_schema_input_type=str | FeatureConfig)]
 
 
 class ClassifierConfig(Params):
@@ -82,7 +87,7 @@ class ClassifierConfig(Params):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    backend: str
+    backend: str = Field(description="xgboost, lightgbm, hist_gradient_boosting: see `mlbkg backends`")
     name: Name | None = Field(None, description="in tables and tracking; the backend's name by default")
 
     @property
@@ -95,12 +100,20 @@ class ClassifierConfig(Params):
 
 
 class Training(Params):
-    folds: int = Field(5, ge=2, le=100)
+    """Folds, weights and classifiers."""
+
+    folds: int = Field(5, ge=2, le=100, description="each event is scored by the models that did not see it")
     salt: str = Field("mlbkg", description="changes which events share a fold")
     validation_fraction: Fraction = Field(0.1, description="of the training folds' events, for early stopping")
-    negative_weights: Literal["error", "absolute", "drop"] = "error"
+    negative_weights: Literal["error", "absolute", "drop"] = Field(
+        "error", description="in training: refuse them, take their absolute value, or leave those candidates out"
+    )
     balance_classes: bool = Field(True, description="rescale training weights so that both classes have equal sums")
-    classifiers: tuple[ClassifierConfig, ...] = Field((ClassifierConfig(backend="xgboost"),), min_length=1)
+    classifiers: tuple[ClassifierConfig, ...] = Field(
+        (ClassifierConfig(backend="xgboost"),),
+        min_length=1,
+        description="backend and its own parameters, see `mlbkg backends`",
+    )
     champion: Literal["auc", "background_rejection"] = Field(
         "auc", description="out-of-fold figure of merit by which one classifier becomes model.onnx"
     )
@@ -109,16 +122,16 @@ class Training(Params):
 class Punzi(Params):
     """Punzi's figure of merit, physics/0308063: significance `a` and confidence `b`, both in standard deviations."""
 
-    a: float = Field(3.0, gt=0)
+    a: float = Field(3.0, gt=0, description="significance of the discovery that is hoped for")
     b: float = Field(1.28155, gt=0, description="1.28155 is 90 %")
 
 
 class WorkingPoint(Params):
     """Exactly one of the three."""
 
-    score: Fraction | None = None
-    signal_efficiency: Fraction | None = None
-    punzi: Punzi | None = None
+    score: Fraction | None = Field(None, description="select what scores above")
+    signal_efficiency: Fraction | None = Field(None, description="select so much of the signal")
+    punzi: Punzi | None = Field(None, description="select where Punzi's figure of merit is largest")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> WorkingPoint:
@@ -128,20 +141,37 @@ class WorkingPoint(Params):
         return self
 
 
+class Reference(Params):
+    """A published working point to print and draw beside one's own."""
+
+    name: str = Field(description="who published it")
+    signal_efficiency: Fraction = Field(description="as published")
+    background_rejection: Fraction = Field(description="as published")
+
+
 class Evaluation(Params):
+    """All weighted, out of fold."""
+
     signal_efficiency: Fraction = Field(0.849, description="where background rejection is quoted")
     bootstrap: int = Field(100, ge=10, description="bootstrap replicas, by event, behind every uncertainty")
     permutation_rows: int = Field(20000, ge=100, description="candidates used for permutation importance")
+    reference: Reference | None = Field(None, description="a published working point to compare with")
 
 
 class Selection(Params):
-    working_point: WorkingPoint = WorkingPoint(signal_efficiency=0.849)
+    """What `mlbkg select` keeps."""
+
+    working_point: WorkingPoint = Field(
+        WorkingPoint(signal_efficiency=0.849), description="exactly one of score, signal_efficiency and punzi"
+    )
     branches: Literal["all"] | tuple[str, ...] = Field("all", description="what a skim keeps beside score and fold")
     keep: Literal["selected", "all"] = Field("selected", description="`all` writes every candidate with its score")
 
 
 class Tracking(Params):
-    enabled: bool = True
+    """Every training is a run in MLflow; see `mlbkg ui`."""
+
+    enabled: bool = Field(True, description="whether runs are logged to MLflow")
     uri: str = Field("sqlite:///mlflow.db", description="any MLflow tracking URI")
     experiment: str | None = Field(None, description="the analysis' name by default")
 
@@ -149,16 +179,18 @@ class Tracking(Params):
 class Config(Params):
     """One analysis, read top to bottom in the order of the work."""
 
-    analysis: Name
-    title: str = ""
-    seed: int = Field(20190313, ge=0)
-    luminosity_per_fb: float | None = Field(None, gt=0)
+    analysis: Name = Field(description="short name, also the folder of its runs")
+    title: str = Field("", description="for figures and the report")
+    seed: int = Field(20190313, ge=0, description="same config and seed, same bytes")
+    luminosity_per_fb: float | None = Field(None, gt=0, description="that the yields are for; needed with cross sections")
     ntuples: Ntuples = Ntuples()
     candidates: Candidates | None = None
-    samples: tuple[SampleConfig, ...] = Field(min_length=1)
-    preselection: tuple[str, ...] = ()
-    features: tuple[FeatureEntry, ...] = Field(min_length=1)
-    spectators: tuple[FeatureEntry, ...] = ()
+    samples: tuple[SampleConfig, ...] = Field(min_length=1, description="at least one signal and one background")
+    preselection: tuple[str, ...] = Field((), description="cuts, one after the other, before training and selection")
+    features: tuple[FeatureEntry, ...] = Field(
+        min_length=1, description="what the classifiers see, in the order of the input"
+    )
+    spectators: tuple[FeatureEntry, ...] = Field((), description="never seen by a classifier; watched for sculpting")
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     selection: Selection = Selection()

@@ -89,7 +89,7 @@ def ranking_replicas(
 def poisson_counts(n_events: int, *, replicas: int, seed: int) -> Iterator[NDArray[np.uint8]]:
     """``replicas`` times: how often each event is in the replica, Poisson with mean 1.
 
-    Probabilities are rounded to 2^-16, which changes mean and variance by less than 1e-4 and is ten times faster than
+    Probabilities are rounded to 2^-16, which changes mean and variance by less than 1e-4 and is many times faster than
     drawing exact Poisson numbers.
     """
     from scipy.special import pdtr

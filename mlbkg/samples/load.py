@@ -68,7 +68,7 @@ def load_samples(
 def _load(task: _Task) -> tuple[Sample, CutCounter]:
     counter = CutCounter(task.source.name, cuts_of(task.source, task.recipe), 1)
     parts = [_no_rows(task)]
-    for block in stream(task.source, task.recipe, counter):
+    for block in stream(task.source, task.recipe, counter, allow_empty=True):
         parts.append(_rows(block, task))
         advance(block.read)
     return concatenate(parts), counter

@@ -15,6 +15,7 @@ from mlbkg.candidates.table import required_event_columns
 from mlbkg.errors import NtupleError, WeightError
 from mlbkg.features.base import Feature
 from mlbkg.features.resolve import FeatureColumns, FeatureSpec, base_columns, resolve
+from mlbkg.ntuples.expression_functions import truth
 from mlbkg.ntuples.expressions import Expression
 from mlbkg.ntuples.read import Chunk, iterate
 from mlbkg.samples.cuts import CutCounter
@@ -92,17 +93,32 @@ def cuts_of(source: SampleSource, recipe: Recipe) -> tuple[str, ...]:
 
 
 def stream(
-    source: SampleSource, recipe: Recipe, counter: CutCounter, *, keep: Sequence[str] = (), threads: int = 1
+    source: SampleSource,
+    recipe: Recipe,
+    counter: CutCounter,
+    *,
+    keep: Sequence[str] = (),
+    allow_empty: bool = False,
+    threads: int = 1,
 ) -> Iterator[CandidateBlock]:
     """Blocks of the candidates of ``source`` that pass, in file order; memory does not grow with the files.
 
-    ``keep``: columns wanted beside features, spectators and event id. ``counter`` is filled on the way.
+    ``keep``: columns wanted beside features, spectators and event id. ``counter`` is filled on the way. ``allow_empty``: pass
+    over files without rows.
     Raises :class:`NtupleError` for files that cannot be read and :class:`WeightError` for weights that are not finite.
     """
     cuts = [Expression.parse(text) for text in cuts_of(source, recipe)]
     weight = Expression.parse(source.weight) if source.weight else None
     reader = _Reader(source, recipe, cuts, weight, keep)
-    for chunk in iterate(source.files, reader.branches, tree=source.tree, threads=threads):
+    chunks = iterate(
+        source.files,
+        reader.branches,
+        tree=source.tree,
+        scalars=reader.scalars,
+        allow_empty=allow_empty,
+        threads=threads,
+    )
+    for chunk in chunks:
         yield reader.block(chunk, counter)
 
 
@@ -114,12 +130,23 @@ class _Reader:
     weight: Expression | None
     keep: Sequence[str]
 
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """Branches that must hold one number a row; what is only kept may be jagged."""
+        return () if self.recipe.pair is not None else self.computed
+
     @cached_property
-    def needed(self) -> tuple[str, ...]:
-        names = {*self.recipe.library, *self.keep, *self.recipe.event_id}
+    def computed(self) -> tuple[str, ...]:
+        """Columns that something is computed from."""
+        names = {*self.recipe.library, *self.recipe.event_id}
         for expression in (*self.cuts, *((self.weight,) if self.weight else ())):
             names.update(expression.names)
         return base_columns(names, self.recipe.library)
+
+    @cached_property
+    def needed(self) -> tuple[str, ...]:
+        kept = (name for name in self.keep if name not in self.recipe.library)
+        return tuple(sorted({*self.computed, *kept}))
 
     @cached_property
     def branches(self) -> tuple[str, ...]:
@@ -137,8 +164,7 @@ class _Reader:
         for step, cut in enumerate(self.cuts, 1):
             for name in cut.names:
                 counter.saw(step, name, np.asarray(columns[name], dtype=np.float64))
-            passed = columns.evaluate(cut)
-            rows = np.flatnonzero(np.nan_to_num(passed) if passed.dtype.kind == "f" else passed)
+            rows = np.flatnonzero(np.broadcast_to(truth(columns.evaluate(cut)), (n,)))
             if len(rows) < n:
                 base = _take(base, rows)
                 columns, weight, n = columns.take(base, rows), weight[rows], len(rows)

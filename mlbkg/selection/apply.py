@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -155,13 +155,13 @@ def _wanted(task: _Task) -> tuple[str, ...]:
     return tuple(name for name, info in ntuple.branches.items() if info.kind != "other")
 
 
-def entries_of(sources: Sequence[SampleSource]) -> Mapping[str, int]:
-    """File -> entries, from the headers; files that cannot be read are left out."""
-    entries: dict[str, int] = {}
+def total_entries(sources: Sequence[SampleSource]) -> int:
+    """Entries of all files together, from the headers; files that cannot be read count nothing."""
+    total = 0
     for source in sources:
         for file in source.files:
             try:
-                entries[file] = describe(file, tree=source.tree).entries
+                total += describe(file, tree=source.tree).entries
             except MlbkgError as error:
                 log.debug("%s: %s", file, error.what)
-    return entries
+    return total

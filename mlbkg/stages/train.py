@@ -3,26 +3,170 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from mlbkg.classifiers.base import BACKENDS
 from mlbkg.classifiers.cross_fit import Contender, CrossFit, cross_fit
 from mlbkg.config.load import LoadedConfig, load
 from mlbkg.config.schema import Config
-from mlbkg.samples.cuts import CutCount
-from mlbkg.samples.load import LoadedSamples, load_samples
-from mlbkg.samples.split import split_folds
+from mlbkg.evaluation.evaluate import Evaluation
+from mlbkg.samples.source import Recipe, SampleSource
+from mlbkg.selection.apply import total_entries
+from mlbkg.stages.check import check
 from mlbkg.stages.progress import NoProgress, Progress
 from mlbkg.stages.run_folder import RunFolder, new_run
 from mlbkg.stages.simulate import simulate_samples
 from mlbkg.stages.sources import recipe_of, sources_of
+from mlbkg.stages.stopwatch import Stopwatch
+from mlbkg.stages.training_data import TrainingData, read_training_data
+from mlbkg.stages.training_evaluation import champion_of, evaluate_fit
+from mlbkg.stages.training_files import TrainingFiles, write_training
+from mlbkg.stages.training_log import log_training
+from mlbkg.tracking.mlflow_log import warm_up
+
+ROLES = ("signal", "background")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training is made of, before anything is written."""
+
+    loaded: LoadedConfig
+    recipe: Recipe
+    data: TrainingData
+    fits: tuple[CrossFit, ...]
+    evaluations: tuple[Evaluation, ...]
+    champion: int
+
 
 @dataclass(frozen=True)
 class TrainResult:
+    """``files``: what lies in the run's folder. ``mlflow_run_id``: None where tracking is off or failed."""
+
+    trained: Trained
     run: RunFolder
+    files: TrainingFiles
+    mlflow_run_id: str | None
+    tracking_failure: str | None
+    seconds: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        trained, reference = self.trained, self.trained.loaded.config.evaluation.reference
+        best = trained.evaluations[trained.champion]
+        return {
+            "run_dir": str(self.run.path),
+            "model": str(self.files.model),
+            "folds_model": str(self.files.folds_model),
+            "figures": str(self.files.figures),
+            "mlflow_run_id": self.mlflow_run_id,
+            "tracking_failure": self.tracking_failure,
+            "champion": best.name,
+            "folds": trained.loaded.config.training.folds,
+            "seconds": dict(self.seconds),
+            "backends": {
+                fit.contender.label: _backend_json(fit, evaluation)
+                for fit, evaluation in zip(trained.fits, trained.evaluations, strict=True)
+            },
+            "categories": _categories_json(best),
+            "reference": reference.model_dump() if reference else None,
+        }
+
+
+def train(config_path: Path, *, workers: int | None = None, progress: Progress | None = None) -> TrainResult:
+    """Train every classifier of the config on every fold, evaluate out of fold, export, track.
+
+    Samples with a ``simulate`` section are made first where they do not exist. Everything is on disk before the tracking
+    server hears of it. Raises :class:`ConfigError` with all problems before long work starts.
+    """
+    watch, progress, workers = Stopwatch(), progress or NoProgress(), workers or os.cpu_count() or 1
+    loaded = load(config_path)
+    if loaded.config.tracking.enabled:
+        warm_up()
+    with watch.part("check"):
+        check(config_path)
+    with watch.part("simulation"):
+        simulate_samples(loaded, force=False, workers=workers, progress=progress)
+    recipe = recipe_of(loaded.config)
+    with watch.part("reading and features"):
+        data = _read(loaded.config, recipe, workers=workers, progress=progress)
+    with watch.part("fitting"):
+        fits = _fit(loaded.config, data, workers=workers, progress=progress)
+    with watch.part("evaluation"):
+        evaluations = _evaluate(loaded.config, data, fits, workers=workers, progress=progress)
+    trained = Trained(loaded, recipe, data, fits, evaluations, champion_of(evaluations, by=loaded.config.training.champion))
+    run = new_run(loaded.config.analysis)
+    with run.writing("train") as folder:
+        files = write_training(trained, folder, watch=watch, progress=progress)
+    files = files.moved(folder, run.stage("train"))
+    with watch.part("tracking"):
+        log = log_training(trained, run, files, seconds=watch.seconds)
+    return TrainResult(trained, run, files, log.run_id, log.failure, watch.seconds)
+
+
+def _read(config: Config, recipe: Recipe, *, workers: int, progress: Progress) -> TrainingData:
+    sources: tuple[SampleSource, ...] = sources_of(config, roles=ROLES)
+    advance = progress.step("read, cut, compute features", total=total_entries(sources), unit="entries")
+    return read_training_data(config, sources, recipe, workers=workers, on_rows=advance)
+
+
+def _fit(config: Config, data: TrainingData, *, workers: int, progress: Progress) -> tuple[CrossFit, ...]:
+    contenders = [
+        Contender(wanted.label, BACKENDS[wanted.backend], BACKENDS[wanted.backend].params(**wanted.parameters))
+        for wanted in config.training.classifiers
+    ]
+    advance = progress.step("train classifiers", total=len(contenders) * len(data.splits), unit="fits")
+    return cross_fit(
+        contenders,
+        data.sample,
+        data.weight,
+        data.splits,
+        seed=config.seed,
+        workers=workers,
+        on_fit=lambda: advance(1),
+    )
+
+
+def _evaluate(
+    config: Config, data: TrainingData, fits: tuple[CrossFit, ...], *, workers: int, progress: Progress
+) -> tuple[Evaluation, ...]:
+    advance = progress.step("evaluate out of fold", total=len(fits), unit="classifiers")
+
+    def run(fit: CrossFit) -> Evaluation:
+        evaluation = evaluate_fit(fit, data, config)
+        advance(1)
+        return evaluation
+
+    with ThreadPoolExecutor(workers) as pool:
+        return tuple(pool.map(run, fits))
+
+
+def _backend_json(fit: CrossFit, evaluation: Evaluation) -> dict[str, Any]:
+    ranking = evaluation.ranking
+    return {
+        "auc": ranking.auc.value,
+        "auc_error": ranking.auc.error,
+        "background_rejection": ranking.background_rejection.value,
+        "background_rejection_error": ranking.background_rejection.error,
+        "signal_efficiency": ranking.signal_efficiency,
+        "log_loss": ranking.log_loss,
+        "trees": sum(fitted.n_trees for fitted in fit.fitted) / len(fit.fitted),
+        "fit_seconds": fit.fit_seconds,
+        "predict_seconds": fit.predict_seconds,
+    }
+
+
+def _categories_json(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        category.name: {
+            "background_efficiency": category.background_efficiency.value,
+            "background_efficiency_error": category.background_efficiency.error,
+            "candidates": category.candidates,
+            "expected": category.expected_yield,
+            "expected_after": category.expected_yield * category.background_efficiency.value,
+        }
+        for category in evaluation.ranking.categories
+    }

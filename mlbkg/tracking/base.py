@@ -16,6 +16,11 @@ class RunLog(Protocol):
         """The server's id of the run; None where nothing is tracked."""
         ...
 
+    @property
+    def failure(self) -> str | None:
+        """Why tracking gave up; None while all is well."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -41,6 +46,7 @@ class NullLog:
     """Tracks nothing."""
 
     run_id: str | None = None
+    failure: str | None = None
 
     def __enter__(self) -> Self:
         return self

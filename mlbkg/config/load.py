@@ -1,0 +1,185 @@
+"""A config file to a :class:`~mlbkg.config.schema.Config`, or one error that lists everything wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from mlbkg.classifiers.base import BACKENDS
+from mlbkg.config.problems import problems_of, shown
+from mlbkg.config.schema import ClassifierConfig, Config, FeatureConfig
+from mlbkg.config.semantics import meaning_problems, view_of
+from mlbkg.config.source import MAX_BYTES, KeyPath, Problem, Source, SourceError, dump, parse
+from mlbkg.errors import ConfigError, UnknownNameError, did_you_mean
+from mlbkg.features.sets import PREFIX, expand
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A valid config and the file that it came from. Feature sets are expanded in ``config``."""
+
+    config: Config
+    path: Path
+    text: str
+    source: Source
+
+    def line_of(self, key_path: KeyPath) -> int:
+        """Line of the key (``("samples", 0, "role")``), or of the nearest thing around it that is in the file."""
+        return self.source.line_of(key_path)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the text of the file."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def load(path: Path) -> LoadedConfig:
+    """Raises :class:`ConfigError` with every problem that can be seen without opening another file."""
+    path = Path(path)
+    text = _read(path)
+    try:
+        source, problems = _expand_sets(parse(text))
+    except SourceError as error:
+        raise config_error(path, error.problems) from error
+    config: Config | None = None
+    try:
+        config = Config.model_validate(source.data)
+    except ValidationError as error:
+        problems += problems_of(error, Config, source)
+    problems += meaning_problems(view_of(source, taken=problems))
+    if problems or config is None:
+        raise config_error(path, problems, source)
+    for name in sorted({entry.name for entry in config.features} & {entry.name for entry in config.spectators}):
+        log.warning("%s: '%s' is a spectator, but also a feature: the classifiers see it", path, name)
+    return LoadedConfig(config, path, text, source)
+
+
+def config_error(path: Path, problems: Iterable[Problem], source: Source | None = None) -> ConfigError:
+    """The error that people read: one line per problem, in the order of the file."""
+    in_order = sorted(problems, key=lambda problem: (_line(problem, source), _sortable(problem.path)))
+    ordered = list(dict.fromkeys((_line(problem, source), _text(problem, source)) for problem in in_order))
+    width = max(len(str(line)) for line, _ in ordered)
+    details = []
+    for line, text in ordered:
+        first, *more = text.split("\n")
+        details += [f":{line:<{width}} {first}", *(" " * (width + 4) + rest for rest in more)]
+    return ConfigError(
+        f"{path}: {len(ordered)} problem{'s' if len(ordered) != 1 else ''}, no file was opened",
+        details=details,
+        where=f"{path}:{ordered[0][0]}",
+        hint=f"Check again: mlbkg check {path}",
+    )
+
+
+def resolved_yaml(config: Config) -> str:
+    """The config with every default written out, backends' parameters too; the same config gives the same text."""
+    return dump(_plain(config))
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema (2020-12) of a config file, for editors; each backend's parameters included."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+    classifier = schema["$defs"]["ClassifierConfig"]
+    classifier["properties"]["backend"]["enum"] = list(BACKENDS.names())
+    own = list(classifier["properties"])
+    classifier["allOf"] = []
+    for name in BACKENDS:
+        parameters = BACKENDS[name].params.model_json_schema()
+        schema["$defs"].update(parameters.pop("$defs", {}))
+        properties = {**dict.fromkeys(own, True), **parameters["properties"]}
+        classifier["allOf"].append(
+            {
+                "if": {"properties": {"backend": {"const": name}}},
+                "then": {"properties": properties, "additionalProperties": False},
+            }
+        )
+    return schema
+
+
+def _read(path: Path) -> str:
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder, not a config", where=str(path))
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError as error:
+        there = [str(found) for found in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise ConfigError(
+            f"no config '{path}'{did_you_mean(str(path), there)}",
+            where=str(path),
+            hint=f"Write a new one: mlbkg init {path}",
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", where=str(path)) from error
+    if len(raw) > MAX_BYTES:
+        raise ConfigError(f"{path} has {len(raw)} bytes; a config has at most {MAX_BYTES}", where=str(path))
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise config_error(path, [Problem((), "not UTF-8 text; save the file as UTF-8", line)]) from error
+
+
+def _line(problem: Problem, source: Source | None) -> int:
+    if problem.line is not None or source is None:
+        return problem.line or 1
+    return source.line_of(problem.path)
+
+
+def _sortable(path: KeyPath) -> list[tuple[int, str]]:
+    return [(key, "") if isinstance(key, int) else (-1, key) for key in path]
+
+
+def _text(problem: Problem, source: Source | None) -> str:
+    path = source.in_file(problem.path) if source else problem.path
+    return f"{shown(path)}: {problem.message}" if path else problem.message
+
+
+def _expand_sets(source: Source) -> tuple[Source, list[Problem]]:
+    """``set:NAME`` entries of features and spectators replaced by what they stand for."""
+    data, problems = dict(source.data), []
+    origins: dict[KeyPath, KeyPath] = {}
+    for key in ("features", "spectators"):
+        entries = data.get(key)
+        if not isinstance(entries, list):
+            continue
+        expanded: list[Any] = []
+        for i, entry in enumerate(entries):
+            members: Iterable[Any] = [entry]
+            if isinstance(entry, str) and entry.startswith(PREFIX):
+                try:
+                    members = expand([entry])
+                except UnknownNameError as error:
+                    known = "" if "did you mean" in error.what else f"; {error.hint[:1].lower()}{error.hint[1:]}"
+                    problems.append(Problem((key, len(expanded)), error.what + known))
+            for member in members:
+                origins[key, len(expanded)] = (key, i)
+                expanded.append(member)
+        data[key] = expanded
+    return replace(source, data=data, origins=origins), problems
+
+
+def _plain(value: Any) -> Any:
+    """Models to dicts in the order of the schema, without keys whose value and default are both nothing."""
+    if isinstance(value, ClassifierConfig):
+        parameters = BACKENDS[value.backend].params.model_validate(value.parameters)
+        return {"backend": value.backend, "name": value.label, **parameters.model_dump()}
+    if isinstance(value, FeatureConfig) and value == FeatureConfig(name=value.name):
+        return value.name
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        given = {name: getattr(value, name) for name in fields}
+        return {name: _plain(item) for name, item in given.items() if item is not None or fields[name].default is not None}
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,182 @@
+"""A commented config with every key there is, made from the schema, so that the two cannot differ."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from mlbkg.classifiers.base import BACKENDS
+from mlbkg.config.schema import (
+    NAME_PATTERN,
+    Candidates,
+    ClassifierConfig,
+    Config,
+    FeatureConfig,
+    Reference,
+    SampleConfig,
+    Simulate,
+    Tracking,
+    Training,
+    WorkingPoint,
+)
+from mlbkg.config.source import dump
+
+WIDTH = 120
+_COMMENT_COLUMN = 40
+_PLACEHOLDER = "my_analysis"
+
+_HEAD = """\
+# One analysis, read from top to bottom in the order of the work. A line behind '# ' is not in use: it shows a key that may
+# be given, with an example or its default. A key that is left out has the default that is written here.
+# Put your own samples and features in, then:
+#   mlbkg check {path}
+#   mlbkg train {path}
+"""
+
+_EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
+    Config: {"title": "My decay", "luminosity_per_fb": 362.0, "preselection": ["Mbc > 5.27", "abs(deltaE) < 0.2"]},
+    Candidates: {"pair": "pipi"},
+    SampleConfig: {
+        "tree": "B0",
+        "category": "signal",
+        "cut": "isSignal == 1",
+        "weight": "__weight__",
+        "cross_section_nb": 1.1e-6,
+        "generated_events": 1000000,
+    },
+    Simulate: {"process": "continuum_qq", "events": 100000},
+    FeatureConfig: {
+        "name": "kaon_pt",
+        "column": "daughter(0,pt)",
+        "expression": "missingEnergy / 10.58",
+        "unit": "GeV",
+        "description": "transverse momentum of the kaon",
+    },
+    Reference: {"name": "a paper", "signal_efficiency": 0.8, "background_rejection": 0.99},
+    WorkingPoint: {"score": 0.9},
+    Tracking: {"experiment": "my_analysis"},
+}
+"""Values for keys that have no default, or whose default shows nothing."""
+
+_SIGNAL = {"name": "signal", "role": "signal", "files": "data/signal_*.root"}
+_BACKGROUND = {"name": "qqbar", "role": "background", "files": ["data/uubar_*.root", "data/ccbar_*.root"]}
+_FEATURE = {"name": "kaon_pt", "column": "daughter(0,pt)"}
+
+
+def commented_config(path: Path) -> str:
+    """Every key of the schema with its default and its description, with samples and features as examples."""
+    analysis = path.stem if re.match(NAME_PATTERN, path.stem) else _PLACEHOLDER
+    lines = [_HEAD.format(path=path)]
+    for key, field in Config.model_fields.items():
+        given = {"analysis": analysis}.get(key, _EXAMPLES[Config].get(key, field.default))
+        lines += _top_level(key, field, given)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+def _top_level(key: str, field: FieldInfo, given: Any) -> list[str]:
+    match key:
+        case "samples":
+            return _list(key, field, [*_entry(SampleConfig, _SIGNAL), f"  - {_flow(_BACKGROUND)}"])
+        case "features":
+            bare = _line("  - ", "R2", "a branch of that name; with `candidates`, a feature that mlbkg computes")
+            a_set = _off(_line("  - ", '"set:upsilon1s"', "with `candidates`: all of a set, see `mlbkg features`"))
+            return _list(key, field, [*bare, *_entry(FeatureConfig, _FEATURE), *a_set])
+        case "spectators":
+            return _list(key, field, ["  - Mbc"])
+        case "candidates":
+            return [_about(Candidates), *_off([f"{key}:", *_keys(Candidates, {}, indent=2)]), ""]
+        case "preselection":
+            return _off(_list(key, field, [f"  - {_scalar(cut)}" for cut in given]))
+    if isinstance(given, BaseModel):
+        return [_about(type(given)), f"{key}:", *_keys(type(given), _values(given), indent=2), ""]
+    lines = _line(f"{key}: ", _scalar(given), field.description)
+    return _off(lines) if key == "luminosity_per_fb" else lines
+
+
+def _keys(model: type[BaseModel], values: Mapping[str, Any], *, indent: int) -> Iterator[str]:
+    """A line or more for every key of ``model``; those without a value are not in use."""
+    examples = _EXAMPLES.get(model, {})
+    for key, field in model.model_fields.items():
+        start = f"{' ' * indent}{key}: "
+        value = values[key] if key in values else examples[key] if field.is_required() else field.default
+        section = _section(field)
+        if model is Training and key == "classifiers":
+            yield from _classifiers(indent)
+        elif section is not None:
+            inside = _values(value) if value is not None else {}
+            lines = [*_line(start.rstrip(), "", field.description), *_keys(section, inside, indent=indent + 2)]
+            yield from lines if value is not None else _off(lines)
+        elif value is None:
+            yield from _off(_line(start, _scalar(examples.get(key)), field.description))
+        else:
+            yield from _line(start, _scalar(value), field.description)
+
+
+def _entry(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[str]:
+    """The keys of ``model`` as an entry of a list."""
+    first, *rest = _keys(model, values, indent=4)
+    yield from (f"  - {first[4:]}", *rest)
+
+
+def _classifiers(indent: int) -> Iterator[str]:
+    field = Training.model_fields["classifiers"]
+    yield from _line(f"{' ' * indent}classifiers: ", "", field.description)
+    in_use = {entry.backend for entry in field.default}
+    for name in sorted(BACKENDS, key=lambda name: name not in in_use):
+        start = " " * (indent + 2)
+        lines = _line(f"{start}- backend: ", name, BACKENDS[name].description)
+        lines += _off(_line(f"{start}  name: ", name, ClassifierConfig.model_fields["name"].description))
+        lines += _keys(BACKENDS[name].params, {}, indent=indent + 4)
+        yield from lines if name in in_use else _off(lines)
+
+
+def _list(key: str, field: FieldInfo, entries: list[str]) -> list[str]:
+    return ["", *_line(f"{key}: ", "", field.description), *entries, ""]
+
+
+def _values(model: BaseModel) -> dict[str, Any]:
+    return {key: getattr(model, key) for key in type(model).model_fields}
+
+
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    """The model whose keys stand below this key."""
+    kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def _about(model: type[BaseModel]) -> str:
+    return "\n" + textwrap.fill(" ".join((model.__doc__ or "").split()), WIDTH, initial_indent="# ", subsequent_indent="# ")
+
+
+def _line(start: str, value: str, description: str | None) -> list[str]:
+    """The description behind the value, or above it where it is too long."""
+    text = f"{start}{value}".rstrip()
+    if not description:
+        return [text]
+    beside = f"{text:<{_COMMENT_COLUMN - 2}}  # {description}"
+    if len(beside) <= WIDTH:
+        return [beside]
+    indent = " " * (len(text) - len(text.lstrip()))
+    return [*textwrap.wrap(description, WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "), text]
+
+
+def _off(lines: list[str] | Iterator[str]) -> list[str]:
+    """Not in use: behind '# ', once; what is said beside a value stays in its column."""
+    return [
+        line if not line.strip() or line.startswith("# ") else re.sub(r"^(# .*\S) {4}( *)# ", r"\1  \2# ", f"# {line}")
+        for line in lines
+    ]
+
+
+def _scalar(value: Any) -> str:
+    return _flow(list(value)) if isinstance(value, tuple | list) else _flow([value])[1:-1]
+
+
+def _flow(value: Any) -> str:
+    return dump(value, flow=True).strip()

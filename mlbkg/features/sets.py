@@ -1,0 +1,83 @@
+"""Named sets of features; a config writes ``set:<name>`` where a feature's name could stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mlbkg.errors import UnknownNameError, did_you_mean
+
+PREFIX = "set:"
+
+_REST_OF_EVENT = (
+    "nTracksROE",
+    "nPhotonsROE",
+    "nHadronsROE",
+    "nKLMROE",
+    "ChargeROE",
+    "EGammaMax",
+    "EGamma2",
+    "EExtra",
+    "ENeutralExtra",
+    "EROE",
+    "MROE",
+)
+_PAIR = ("PtPiPi", "CosThetaPiPi", "CosHelicityPiPi", "ThetaRecoil", "ThetaMissing", "CosGammaNormal")
+_TRACKS = ("chiProb", "drMax", "dzMax", "pionIDMin", "electronIDMax", "muonIDMax")
+_GIVES_RECOIL_MASS_AWAY = (
+    "EPiPi",
+    "MPiPi",
+    "PPiPi",
+    "AnglePiPi",
+    "EMissing",
+    "M2Missing",
+    "R2",
+    "thrust",
+    "cosThrust",
+    "sphericity",
+    "CleoCone0",
+    "CleoCone1",
+    "CleoCone2",
+)
+
+SETS: dict[str, tuple[str, ...]] = {
+    "upsilon1s": (*_REST_OF_EVENT, *_PAIR, *_TRACKS, *_GIVES_RECOIL_MASS_AWAY),
+    "upsilon1s_decorrelated": (*_REST_OF_EVENT, *_PAIR, *_TRACKS),
+}
+"""``upsilon1s``: everything for Y(3S) -> pi+ pi- Y(1S), Y(1S) -> invisible.
+
+``upsilon1s_decorrelated``: what is left when the recoil mass, in which the signal is to be fitted, must not be known.
+M_r^2 = s + M^2 - 2 sqrt(s) E*, so with E* (or p*) and the mass M of the pair a classifier rebuilds M_r and carves a peak out
+of any background. In an event with nothing but the pair, all of these are functions of its two momenta and leave with them:
+
+- EMissing and M2Missing are sqrt(s) - E* and M_r^2 themselves;
+- AnglePiPi, R2, thrust, sphericity: of the momenta's ratio and angle, which with the pair's momentum give M;
+- cosThrust: the pair's direction in the centre-of-mass frame for small angles, which with the pair's momentum in the
+  laboratory gives its velocity, so E;
+- CleoCone0 to 2: |p1*| + |p2*| in cones, so nearly E*.
+
+What stays of the pair is its laboratory momentum (PtPiPi, CosThetaPiPi, ThetaRecoil, ThetaMissing: three-momenta need no
+mass hypothesis) and the decay angle, which says nothing of M. On lone dipions with recoil masses from 9.40 to 9.52 GeV a
+boosted regression explains 99 % of the variance of M_r from ``upsilon1s`` and 15 % from what stays, less than from p* alone
+(19 %): larger recoil masses leave less momentum, a smooth slope that cannot make a peak.
+"""
+
+
+def expand(names: Iterable[str]) -> tuple[str, ...]:
+    """``names`` with each ``set:<name>`` replaced by its features, a name that comes again left out.
+
+    Raises :class:`UnknownNameError` for an unknown set.
+    """
+    expanded: list[str] = []
+    for name in names:
+        expanded.extend(_members(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else (name,))
+    return tuple(dict.fromkeys(expanded))
+
+
+def _members(name: str) -> tuple[str, ...]:
+    if name not in SETS:
+        raise UnknownNameError(
+            f"unknown set of features '{name}'{did_you_mean(name, SETS)}",
+            where=f"{PREFIX}{name}",
+            hint=f"Known: {', '.join(sorted(SETS))}",
+        )
+    return SETS[name]

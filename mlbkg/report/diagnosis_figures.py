@@ -1,0 +1,197 @@
+"""Figures of what a classifier uses and what it does to the sample: importance, correlations, sculpting, Punzi scan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlbkg.evaluation.estimates import Array
+from mlbkg.evaluation.evaluate import Evaluation
+from mlbkg.evaluation.sculpting import Sculpting
+from mlbkg.report import style
+from mlbkg.report.style import Caption
+from mlbkg.report.tables import format_p_value
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SPECTATORS_IN_A_ROW = 3
+
+
+def draw_importance(evaluation: Evaluation, path: Path, *, caption: Caption, units: Mapping[str, str]) -> Path:
+    """Features by the AUC lost when they are shuffled, and their share of the gain."""
+    lines = sorted(evaluation.importance, key=lambda line: line.auc_drop.value)
+    rows = np.arange(len(lines))
+    tall = 0.24 * len(lines) + 0.3
+    height = tall + 1.35
+    with style.canvas(path, width=9.6, height=height) as figure:
+        drops = style.panel(figure, left=2.9, bottom=0.75, width=3.1, height=tall)
+        gains = style.panel(figure, left=6.25, bottom=0.75, width=3.1, height=tall)
+        drops.barh(
+            rows,
+            [line.auc_drop.value for line in lines],
+            0.7,
+            xerr=[line.auc_drop.error for line in lines],
+            color=style.BACKGROUNDS[0],
+            error_kw={"lw": 1.2, "ecolor": style.INK},
+        )
+        gains.barh(rows, [100 * line.gain for line in lines], 0.7, color=style.BACKGROUNDS[1])
+        for axes in (drops, gains):
+            axes.set(ylim=(-0.7, len(lines) - 0.3), yticks=rows)
+            axes.tick_params(axis="y", which="both", length=0)
+            axes.margins(x=0.05)
+        drops.set_yticklabels([style.with_unit(line.name, units.get(line.name, "")) for line in lines], size=9.5)
+        gains.tick_params(labelleft=False)
+        drops.axvline(0, color=style.INK, lw=0.8)
+        drops.set_xlabel("AUC lost when shuffled")
+        gains.set_xlabel("Share of total gain [%]")
+        gains.set_xlim(left=0)
+        drops.locator_params(axis="x", nbins=5)
+        style.label(figure, _named(caption, evaluation), left=0.3, right=9.35, top=height - 0.42)
+    return path
+
+
+def draw_correlations(evaluation: Evaluation, path: Path, *, caption: Caption) -> Path:
+    """Linear correlations in per cent, signal and background side by side; grey where there is none to give."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    names = evaluation.correlations.names
+    side = max(3.0, 0.255 * len(names))
+    width, height = 2 * side + 3.6, side + 2.35
+    with style.canvas(path, width=width, height=height) as figure:
+        left, bottom = 1.75, 1.6
+        matrices = {"Signal": evaluation.correlations.signal, "Background": evaluation.correlations.background}
+        for number, (title, matrix) in enumerate(matrices.items()):
+            axes = style.panel(figure, left=left + number * (side + 0.35), bottom=bottom, width=side, height=side)
+            _heat_map(axes, matrix, names, show_rows=number == 0)
+            axes.set_title(title, loc="left", size=12, pad=5)
+        bar = style.panel(figure, left=left + 2 * side + 0.55, bottom=bottom, width=0.18, height=side)
+        scale = ScalarMappable(norm=Normalize(-100, 100), cmap="RdBu_r")
+        figure.colorbar(scale, cax=bar).set_label("Linear correlation [%]")
+        bar.minorticks_off()
+        style.label(figure, _named(caption, evaluation), left=0.3, right=left + 2 * side + 0.35, top=height - 0.3)
+    return path
+
+
+def draw_sculpting(evaluation: Evaluation, path: Path, *, caption: Caption, units: Mapping[str, str]) -> Path:
+    """Each spectator's background shape before and after the working point, and the ratio."""
+    results = evaluation.sculpting
+    across = min(SPECTATORS_IN_A_ROW, max(1, len(results)))
+    down = math.ceil(len(results) / across)
+    width, height = 0.35 + 4.6 * across, 0.35 + 4.75 * down
+    with style.canvas(path, width=width, height=height) as figure:
+        for number, result in enumerate(results):
+            left = 0.85 + 4.6 * (number % across)
+            bottom = 0.7 + 4.75 * (down - 1 - number // across)
+            shapes = style.panel(figure, left=left, bottom=bottom + 1.25, width=3.9, height=2.7)
+            ratio = style.panel(figure, left=left, bottom=bottom, width=3.9, height=1.15, sharex=shapes)
+            _sculpting_panel(
+                shapes, ratio, result, xlabel=style.with_unit(result.spectator, units.get(result.spectator, ""))
+            )
+        style.label(figure, _named(caption, evaluation), left=0.3, right=width - 0.3, top=height - 0.3)
+    return path
+
+
+def draw_punzi(evaluation: Evaluation, path: Path, *, caption: Caption) -> Path:
+    """Punzi's sensitivity over the threshold, the optimum, and the background it leaves."""
+    scan, point = evaluation.punzi, evaluation.working_point
+    seen = np.isfinite(scan.sensitivity)
+    with style.canvas(path, width=9.2, height=6.0) as figure:
+        axes = style.panel(figure, left=0.95, bottom=2.35, width=5.3, height=3.1)
+        yields = style.panel(figure, left=0.95, bottom=0.75, width=5.3, height=1.5, sharex=axes)
+        x = scan.signal_efficiency[seen]
+        axes.plot(x, scan.sensitivity[seen], color=style.BACKENDS[0], label=r"$S_{\mathrm{min}}$ / efficiency")
+        few = seen & ~scan.measured
+        axes.plot(
+            scan.signal_efficiency[few], scan.sensitivity[few], color="0.6", lw=2.2,
+            label="fewer than 10 effective\nbackground events kept",
+        )  # fmt: skip
+        best = scan.best
+        axes.plot(
+            scan.signal_efficiency[best], scan.sensitivity[best], "*", ms=14, mfc="#ffa90e", mec=style.INK, clip_on=False,
+            label=f"optimum: score ≥ {scan.threshold[best]:.4f}\nsignal efficiency "
+            f"{100 * scan.signal_efficiency[best]:.1f} %\n{scan.background[best]:.3g} background events",
+        )  # fmt: skip
+        share = point.signal_efficiency.value
+        axes.axvline(share, color=style.INK, lw=1.2, ls="--", label=f"working point: {100 * share:.1f} %")
+        yields.axvline(share, color=style.INK, lw=1.2, ls="--")
+        low = np.maximum(scan.background - scan.background_error, 1e-3)
+        yields.fill_between(
+            scan.signal_efficiency, low, scan.background + scan.background_error, color="#3f90da", alpha=0.35, lw=0
+        )
+        some = scan.background > 0
+        yields.plot(scan.signal_efficiency[some], scan.background[some], color=style.BACKENDS[0])
+        axes.set(yscale="log", xlim=(0, 1), ylabel="Signal events needed")
+        axes.tick_params(labelbottom=False)
+        yields.set(yscale="log", xlabel="Signal efficiency", ylabel="Background")
+        if some.any():
+            yields.set_ylim(scan.background[some].min() / 2, scan.background.max() * 2)
+        title = f"{style.heading(evaluation.name)}\nPunzi a = {scan.a:g}, b = {scan.b:.4g}"
+        style.legend_beside(figure, axes, left=6.45, top=5.45, title=title)
+        style.label(figure, caption, left=0.95, right=9.0, top=5.62)
+    return path
+
+
+def _named(caption: Caption, evaluation: Evaluation) -> Caption:
+    name = style.short(evaluation.name, 28)
+    title = f"{name}: {caption.title}" if caption.title else name
+    return Caption(title, caption.luminosity_per_fb, caption.origin)
+
+
+def _heat_map(axes: Axes, matrix: Array, names: tuple[str, ...], *, show_rows: bool) -> None:
+    n = len(names)
+    axes.set_facecolor("0.88")
+    axes.imshow(np.ma.masked_invalid(100 * matrix), cmap="RdBu_r", vmin=-100, vmax=100, interpolation="nearest")
+    size = 8 if n > 20 else 9
+    for row in range(n):
+        for column in range(n):
+            r = 100 * matrix[row, column]
+            # weaker ones are read from the colour; a page of small numbers is not read at all
+            if abs(r) >= 9.5:
+                ink = "white" if abs(r) > 60 else style.INK
+                axes.text(column, row, f"{r:.0f}", ha="center", va="center", size=size, color=ink)
+    texts = [style.literal(style.short(name, 20)) for name in names]
+    axes.set(xticks=np.arange(n), yticks=np.arange(n))
+    axes.set_xticklabels(texts, rotation=90, size=10)
+    axes.set_yticklabels(texts if show_rows else [], size=10)
+    axes.minorticks_off()
+    axes.tick_params(length=0)
+
+
+def _sculpting_panel(shapes: Axes, ratio: Axes, result: Sculpting, *, xlabel: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    centres = (result.edges[1:] + result.edges[:-1]) / 2
+    shapes.stairs(result.before, result.edges, fill=True, color=style.BACKGROUNDS[0], alpha=0.35, label="all background")
+    seen = result.after_error > 0
+    shapes.errorbar(
+        centres[seen], result.after[seen], yerr=result.after_error[seen], fmt="o", ms=3.5, lw=1.2, color=style.INK,
+        label="at the working point",
+    )  # fmt: skip
+    text = "too few events for a test"
+    if result.test:
+        text = (
+            f"KS {result.test.distance:.3f}, p {format_p_value(result.test.p_value)}\n"
+            f"JS {result.jensen_shannon:.4f} bit (by chance {result.jensen_shannon_expected:.4f})"
+        )
+    shapes.plot([], [], ls="none", label=text)
+    highest = float(np.nanmax([result.before.max(), (result.after + result.after_error).max()]))
+    # the legend takes the upper 40 % of the frame, above all data
+    shapes.set(ylim=(0, highest / 0.58), xlim=(result.edges[0], result.edges[-1]), ylabel="Share of background")
+    handles, labels = style.ordered_entries(shapes, first=("all", "at the"))
+    shapes.legend(handles, labels, loc="upper left", fontsize=9.5, borderpad=0.2)
+    shapes.tick_params(labelbottom=False)
+    ratio.axhline(1, color="0.6", lw=1)
+    there = seen & np.isfinite(result.ratio)
+    ratio.errorbar(
+        centres[there], result.ratio[there], yerr=result.ratio_error[there], fmt="o", ms=3.5, lw=1.2, color=style.INK
+    )
+    top = float((result.ratio + result.ratio_error)[there].max()) if there.any() else 2.0
+    ratio.set(ylim=(0, min(max(2.0, 1.05 * top), 6.0)), xlabel=xlabel, ylabel="Ratio")
+    ratio.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
+    ratio.xaxis.set_major_locator(MaxNLocator(6))

@@ -1,0 +1,90 @@
+"""What a training sees: candidates of all samples, training weights, folds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbkg.config.schema import Config
+from mlbkg.samples.cuts import CutCount
+from mlbkg.samples.folds import event_index
+from mlbkg.samples.load import load_samples
+from mlbkg.samples.sample import Sample
+from mlbkg.samples.source import Recipe, SampleSource
+from mlbkg.samples.split import FoldSplit, split_folds
+from mlbkg.samples.weights import NegativeWeightReport, apply_negative_policy, balance
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """``weight``: ``(n,)`` training weights, zero where a row is not trained on. ``event_index``: ``(n,)``, per sample.
+
+    fingerprints: sample -> sha256 over its candidates, features, ids and weights.
+    """
+
+    sample: Sample
+    weight: NDArray[np.float64]
+    event_index: NDArray[np.int64]
+    splits: tuple[FoldSplit, ...]
+    cutflow: tuple[CutCount, ...]
+    negative_weights: dict[str, NegativeWeightReport]
+    fingerprints: dict[str, str]
+    rows: dict[str, int]
+
+
+def read_training_data(
+    config: Config,
+    sources: Sequence[SampleSource],
+    recipe: Recipe,
+    *,
+    workers: int,
+    on_rows: Callable[[int], None] | None = None,
+) -> TrainingData:
+    """Raises what reading raises, and :class:`WeightError` for weights that no classifier can train on."""
+    settings = config.training
+    loaded = load_samples(sources, recipe, n_folds=settings.folds, salt=settings.salt, workers=workers, on_rows=on_rows)
+    sample = loaded.sample
+    weight, kept, reports = sample.weight.copy(), np.ones(len(sample), dtype=bool), {}
+    fingerprints, rows = {}, {}
+    for number, source in enumerate(sources):
+        mine = np.flatnonzero(loaded.source == number)
+        weight[mine], kept[mine], reports[source.name] = apply_negative_policy(
+            sample.weight[mine], settings.negative_weights, sample=source.name
+        )
+        fingerprints[source.name] = fingerprint(sample, slice(mine[0], mine[-1] + 1))
+        rows[source.name] = len(mine)
+    trained = np.zeros(len(sample))
+    trained[kept] = _training_weights(weight[kept], sample.label[kept], balanced=settings.balance_classes)
+    splits = split_folds(
+        sample, n_folds=settings.folds, validation_fraction=settings.validation_fraction, salt=settings.salt
+    )
+    return TrainingData(
+        sample=sample,
+        weight=trained,
+        event_index=event_index(sample.event_id, loaded.source),
+        splits=tuple(_without(split, kept) for split in splits),
+        cutflow=loaded.cutflow,
+        negative_weights={name: report for name, report in reports.items() if report.n_negative},
+        fingerprints=fingerprints,
+        rows=rows,
+    )
+
+
+def fingerprint(sample: Sample, rows: slice) -> str:
+    """sha256 of what the rows hold: equal for equal candidates, whatever file they came from."""
+    digest = hashlib.sha256("\n".join(sample.feature_names).encode())
+    for column in (sample.features, sample.event_id, sample.weight):
+        digest.update(np.ascontiguousarray(column[rows]).data)
+    return digest.hexdigest()
+
+
+def _training_weights(weight: NDArray[np.float64], label: NDArray[np.int8], *, balanced: bool) -> NDArray[np.float64]:
+    return balance(weight, label) if balanced else weight * (len(weight) / weight.sum())
+
+
+def _without(split: FoldSplit, kept: NDArray[np.bool_]) -> FoldSplit:
+    return replace(split, train=split.train[kept[split.train]], valid=split.valid[kept[split.valid]])

@@ -1,0 +1,89 @@
+"""Evaluate every classifier of a training, and choose the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbkg.classifiers.cross_fit import CrossFit
+from mlbkg.config.schema import Config, Punzi, WorkingPoint
+from mlbkg.evaluation.evaluate import Evaluation, EvaluationInputs, evaluate
+from mlbkg.evaluation.importance import HeldOut
+from mlbkg.evaluation.working_point import ByPunzi, ByScore, BySignalEfficiency, Rule
+from mlbkg.stages.training_data import TrainingData
+
+PERMUTATION_REPEATS = 2
+
+
+def evaluate_fit(fit: CrossFit, data: TrainingData, config: Config) -> Evaluation:
+    sample, settings = data.sample, config.evaluation
+    punzi = config.selection.working_point.punzi or Punzi()
+    return evaluate(
+        EvaluationInputs(
+            name=fit.contender.label,
+            score=probability(fit.margin),
+            margin=fit.margin,
+            train_score=probability(fit.seen_margin),
+            label=sample.label,
+            weight=sample.weight,
+            event_index=data.event_index,
+            category=sample.category,
+            category_names=sample.category_names,
+            features=sample.features,
+            feature_names=sample.feature_names,
+            spectators=sample.spectators,
+            gain=np.mean([fitted.gain_importance() for fitted in fit.fitted], axis=0),
+            held_out=_held_out(fit, data, rows=settings.permutation_rows, seed=config.seed),
+            permutation_repeats=PERMUTATION_REPEATS,
+            working_point=rule_of(config.selection.working_point),
+            punzi=ByPunzi(punzi.a, punzi.b),
+            signal_efficiency=settings.signal_efficiency,
+            replicas=settings.bootstrap,
+            seed=config.seed,
+        )
+    )
+
+
+def probability(margin: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The logistic function, rounded to the float32 that an ONNX model answers with."""
+    with np.errstate(over="ignore"):
+        return (1 / (1 + np.exp(-margin))).astype(np.float32).astype(np.float64)
+
+
+def rule_of(point: WorkingPoint) -> Rule:
+    if point.score is not None:
+        return ByScore(point.score)
+    if point.signal_efficiency is not None:
+        return BySignalEfficiency(point.signal_efficiency)
+    assert point.punzi is not None
+    return ByPunzi(point.punzi.a, point.punzi.b)
+
+
+def champion_of(evaluations: Sequence[Evaluation], *, by: str) -> int:
+    """Index of the best by the named figure of merit; the first of equals."""
+    merit = {
+        "auc": lambda of: of.ranking.auc.value,
+        "background_rejection": lambda of: of.ranking.background_rejection.value,
+    }[by]
+    return max(range(len(evaluations)), key=lambda i: (merit(evaluations[i]), -i))
+
+
+def _held_out(fit: CrossFit, data: TrainingData, *, rows: int, seed: int) -> HeldOut:
+    """Rows of fold 0 and the model that never saw them, both classes alike."""
+    scored = data.splits[0].scored
+    label = data.sample.label[scored]
+    generator = np.random.default_rng(seed)
+    chosen = np.concatenate([_some(scored[label == value], rows // 2, generator) for value in (0, 1)])
+    return HeldOut(
+        predict=fit.fitted[0].predict_margin,
+        features=data.sample.features[chosen],
+        label=data.sample.label[chosen],
+        weight=data.sample.weight[chosen],
+        event_index=np.unique(data.event_index[chosen], return_inverse=True)[1],
+    )
+
+
+def _some(rows: NDArray[np.intp], at_most: int, generator: np.random.Generator) -> NDArray[np.intp]:
+    return rows if len(rows) <= at_most else np.sort(generator.choice(rows, at_most, replace=False))

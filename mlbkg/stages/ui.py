@@ -1,0 +1,31 @@
+"""``mlbkg ui``: the MLflow dashboard on the store that a config names."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from mlbkg.config.load import load
+from mlbkg.config.schema import Tracking
+from mlbkg.errors import MlbkgError
+from mlbkg.tracking.dashboard import HOST, serve
+
+log = logging.getLogger(__name__)
+
+
+def ui(config_path: Path | None, *, port: int) -> str:
+    """Serve until interrupted, on the loopback address only; the answer is the address it had.
+
+    Raises :class:`MlbkgError` where the dashboard does not start.
+    """
+    uri = load(config_path).config.tracking.uri if config_path else Tracking().uri
+    address = f"http://{HOST}:{port}"
+    log.info("MLflow dashboard of %s at %s; Ctrl-C ends it", uri, address)
+    status = serve(uri, port=port)
+    if status != 0:
+        raise MlbkgError(
+            f"the MLflow dashboard ended with status {status}",
+            where=uri,
+            hint=f"Try another port: mlbkg ui --port {port + 1}",
+        )
+    return address

@@ -1,0 +1,22 @@
+"""MLflow's own dashboard on a tracking store, for this machine only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+HOST = "127.0.0.1"
+
+
+def serve(uri: str, *, port: int) -> int:
+    """Run the dashboard until it is interrupted; the answer is its exit status."""
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
+    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
+    process = subprocess.Popen([*command, "--workers", "1"], env={**os.environ, **settings}, stdout=sys.stderr)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        return 0

@@ -1,0 +1,171 @@
+"""What a user reads when a config is wrong: exact texts under tests/messages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlbkg.config.load import load
+from mlbkg.errors import ConfigError
+
+MESSAGES = Path(__file__).resolve().parents[1] / "messages"
+
+SAMPLES = """\
+samples:
+  - {name: signal, role: signal, files: signal.root}
+  - {name: qqbar, role: background, files: qqbar.root}
+"""
+SIMULATED = """\
+samples:
+  - {name: signal, role: signal, files: data/s.root, simulate: {process: upsilon1s_invisible, events: 10}}
+  - {name: qqbar, role: background, files: data/b.root, simulate: {process: continuum_qq, events: 10}}
+"""
+CASES = {
+    "two_problems": """\
+analysis: b_to_knunu
+ntuples: {tree: B0}
+
+samples:
+  - name: signal
+    role: sginal
+    files: "data/signal_*.root"
+  - {name: qqbar, role: background, files: "data/qqbar_*.root"}
+
+features: [R2, {name: kaon_pt, column: "daughter(0,pt)"}]
+
+training:
+  folds: 3
+  fodls: 4
+""",
+    "types_and_ranges": f"""\
+analysis: 3x
+title: 2019
+seed: 1.5
+luminosity_per_fb: .nan
+ntuples: {{tree: events, event_id: []}}
+{SAMPLES}features: [R2, {{name: a b}}, {{column: x}}, {{name: c, column: d, expression: e}}]
+spectators: R2
+training: {{folds: 1, validation_fraction: 1, balance_classes: maybe, classifiers: xgboost}}
+evaluation:
+selection:
+  branches: some
+  working_point: {{score: 0.5, signal_efficiency: 0.3}}
+""",
+    "missing_keys": "title: nothing else\n",
+    "unknown_key_far_from_all": f"analysis: a\n{SAMPLES}features: [R2]\nzzz: 1\ntracking: {{q: 1}}\n",
+    "classifiers": f"""\
+analysis: a
+{SAMPLES}features: [R2]
+training:
+  classifiers:
+    - {{backend: xgbost}}
+    - {{backend: neural_net}}
+    - backend: xgboost
+      n_estimator: 100
+      max_depth: 100
+      learning_rate: fast
+    - {{backend: xgboost, early_stopping_rounds: null}}
+""",
+    "names_twice": """\
+analysis: a
+samples:
+  - {name: one, role: signal, files: a.root}
+  - {name: one, role: background, files: b.root, category: one}
+features:
+  - R2
+  - thrust
+  - R2
+spectators: [Mbc, {name: thrust, column: other}, Mbc]
+""",
+    "roles_and_cross_sections": """\
+analysis: a
+samples:
+  - {name: signal, role: signal, files: a.root, cross_section_nb: 1e-3}
+  - name: real
+    role: data
+    files: b.root
+    cross_section_nb: 2
+features: [R2]
+""",
+    "simulated_outputs": """\
+analysis: a
+samples:
+  - {name: s, role: signal, files: ../s.root, simulate: {process: upsilon1s_invisible, events: 10}}
+  - {name: b1, role: background, files: /tmp/b.root, simulate: {process: continum_qq, events: 10}}
+  - {name: b2, role: background, files: [a.root, b.root], simulate: {process: continuum_qq, events: 10}}
+  - {name: b3, role: background, files: "*/b.root", simulate: {process: continuum_qq, events: 10}}
+  - {name: b4, role: background, files: "b*.root", simulate: {process: continuum_qq, events: 0}}
+  - {name: b5, role: background, files: same.root, simulate: {process: tau_pair, events: 10}}
+  - {name: b6, role: background, files: same.root, simulate: {process: tau_pair, events: 10}}
+  - {name: b7, role: background, files: "b.txt", simulate: {process: tau_pair, events: 10}}
+features: [R2]
+""",
+    "expressions": """\
+analysis: a
+samples:
+  - {name: signal, role: signal, files: signal.root, cut: "Mbc >> 5"}
+  - {name: qqbar, role: background, files: qqbar.root, weight: "__weight__ * sqrrt(2)"}
+preselection:
+  - "Mbc > 5.27"
+  - "Mbc >"
+features:
+  - {name: ratio, expression: "a / (b"}
+  - {name: first, expression: "second + 1"}
+  - {name: second, expression: "2 * first"}
+""",
+    "candidates": f"""\
+analysis: a
+candidates: {{pair: pipy, beams: Y5S}}
+{SIMULATED}features: [nTracksRO, "set:upsilon", {{name: mine, column: EGamma}}]
+""",
+    "candidate_names": f"""\
+analysis: a
+ntuples: {{event_id: [__entry__]}}
+candidates: {{pair: pipi}}
+{SIMULATED}features: [nTracksROE, {{name: mine, column: mRecol}}, {{name: twice, expression: "2 * EPiPi"}}]
+preselection: ["mRecoil > 9.4", "track_px > 1", "nonsense < 2", "__run__ > 0", "twice > nTracksROE"]
+""",
+    "duplicate_key": "analysis: a\nfeatures: [R2]\nfeatures: [thrust]\nanalysis: b\n",
+    "not_yaml": "analysis: a\nsamples: [\n  {name: x\nfeatures: [R2]\n",
+    "tag": "analysis: !!python/object/apply:os.system [ls]\n",
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_message(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("configs") / "b_to_knunu.yaml"
+    path.parent.mkdir()
+    path.write_text(CASES[case], encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert f"{caught.value}\n" == (MESSAGES / f"config_{case}.txt").read_text(encoding="utf-8")
+    assert caught.value.exit_code == 2
+    assert caught.value.where.startswith("configs/b_to_knunu.yaml:")
+
+
+def test_no_such_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("upsilon1s.yaml").write_text("analysis: a\n")
+    with pytest.raises(ConfigError) as caught:
+        load(Path("upsilon1.yaml"))
+    assert str(caught.value) == (
+        "no config 'upsilon1.yaml'; did you mean 'upsilon1s.yaml'?\nWrite a new one: mlbkg init upsilon1.yaml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"analysis: a\ntitle: \xff\n", ":2 not UTF-8 text; save the file as UTF-8"), (b"#" * 1_000_001, "1000001 bytes")],
+)
+def test_not_a_text_to_read(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        load(tmp_path / "a.yaml")
+
+
+def test_a_folder_is_no_config(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a folder, not a config"):
+        load(tmp_path)

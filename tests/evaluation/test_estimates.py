@@ -1,0 +1,87 @@
+"""Weighted efficiencies and their intervals, effective numbers, JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.stats import beta
+
+from mlbkg.evaluation.estimates import Estimate, balanced, effective_events, efficiency, to_plain, wilson_interval
+
+
+def test_wilson_interval_of_unweighted_counts():
+    # Wilson 1927 with z = 1, n = 10, k = 3: (0.3 + 0.05 ± sqrt(0.021 + 0.0025)) / 1.1
+    low, high = wilson_interval(0.3, 10)
+    assert low == pytest.approx((0.35 - math.sqrt(0.0235)) / 1.1)
+    assert high == pytest.approx((0.35 + math.sqrt(0.0235)) / 1.1)
+
+
+def test_equal_weights_are_a_binomial():
+    passed = np.arange(200) < 30
+    result = efficiency(passed, np.full(200, 2.5), np.arange(200))
+    assert result.value == pytest.approx(0.15)
+    assert result.n_effective == pytest.approx(200)
+    assert result.upper_90 == pytest.approx(beta.ppf(0.9, 31, 170))
+    assert (result.passing, result.candidates) == (30, 200)
+
+
+def test_none_and_all_have_an_error():
+    nothing = efficiency(np.zeros(50, bool), np.ones(50), np.arange(50))
+    everything = efficiency(np.ones(50, bool), np.ones(50), np.arange(50))
+    assert (nothing.value, everything.value) == (0, 1)
+    assert nothing.high == pytest.approx(1 / 51)
+    assert everything.low == pytest.approx(50 / 51)
+    assert nothing.error > 0
+    assert everything.upper_90 == 1
+
+
+def test_no_candidates_are_no_number():
+    result = efficiency(np.zeros(0, bool), np.zeros(0), np.zeros(0, np.int64))
+    assert math.isnan(result.value)
+    assert result.candidates == 0
+
+
+def test_error_is_the_scatter_of_weighted_experiments_with_several_candidates():
+    random = np.random.default_rng(1)
+    values, errors = [], []
+    for _ in range(400):
+        event = random.integers(0, 150, 300)
+        # candidates of an event pass together, and heavy ones less often
+        weight = np.where(random.random(150) < 0.3, 4.0, 1.0)[event]
+        passed = random.random(150)[event] < np.where(weight > 2, 0.1, 0.4)
+        result = efficiency(passed, weight, event)
+        values.append(result.value)
+        errors.append(result.error)
+    # The scatter of 400 is known to 3.5 %; Wilson is a little wider than the variance.
+    assert np.mean(errors) == pytest.approx(np.std(values), rel=0.1)
+
+
+def test_kish_counts_events():
+    assert effective_events(np.array([1.0, 1.0, 2.0]), np.arange(3)) == pytest.approx(16 / 6)
+    assert effective_events(np.ones(6), np.array([0, 0, 1, 1, 2, 2])) == pytest.approx(3)
+
+
+def test_balanced_classes_sum_to_one_half():
+    label = np.array([1, 0, 0], np.int8)
+    np.testing.assert_allclose(balanced(np.array([3.0, 1.0, 4.0]), label), [0.5, 0.1, 0.4])
+
+
+def test_plain_data_is_json():
+    @dataclass(frozen=True)
+    class Sample:
+        array: np.ndarray
+        number: np.float64
+        nested: dict[str, tuple[Estimate, ...]]
+        nothing: None = None
+
+    plain = to_plain(Sample(np.array([1.0, np.nan]), np.float64(2), {"a": (Estimate(1.0, math.inf),)}))
+    assert json.loads(json.dumps(plain, allow_nan=False)) == {
+        "array": [1.0, None],
+        "number": 2.0,
+        "nested": {"a": [{"value": 1.0, "error": None}]},
+        "nothing": None,
+    }
