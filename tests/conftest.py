@@ -1,4 +1,4 @@
-"""Toy chunks of events for every test of candidates and features: no detector in them, only the branches and their ranges."""
+"""Toy chunks of events for tests of candidates and features: no physics in them, only the branches and their ranges."""
 
 from __future__ import annotations
 

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbkg.candidates import daughters, event, rest_of_event
 from mlbkg.candidates.column import Group, Level, Setting
+from mlbkg.candidates.daughters import GROUPS as DAUGHTER_GROUPS
+from mlbkg.candidates.event import GROUPS as EVENT_GROUPS
 from mlbkg.candidates.jagged import is_jagged, take_rows
 from mlbkg.candidates.pairs import PAIR_BRANCHES, PAIRS, FoundPairs, PairKind
+from mlbkg.candidates.rest_of_event import GROUPS as REST_GROUPS
 from mlbkg.physics.beams import Beams
 from mlbkg.physics.segments import Segments
 from mlbkg.simulation.events import COLLECTIONS, EVENT
 
-_GROUP_OF = {name: group for group in (*daughters.GROUPS, *event.GROUPS, *rest_of_event.GROUPS) for name in group.names}
+_GROUP_OF = {name: group for group in (*DAUGHTER_GROUPS, *EVENT_GROUPS, *REST_GROUPS) for name in group.names}
 _BRANCHES: dict[str, tuple[Level, str, str]] = {
     **{name: ("candidate", branch.unit, branch.description) for name, branch in EVENT.items()},
     **{

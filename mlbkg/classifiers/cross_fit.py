@@ -1,7 +1,7 @@
 """Train one classifier per fold, so that every candidate is scored by a model that never saw its event.
 
-Fits run side by side in threads, each on one core: the libraries release the interpreter's lock while they train, and no model
-depends on the number of threads.
+Fits run side by side in threads, each on one core: the libraries release the interpreter's lock while they train, and
+no model depends on the number of threads.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def train(
 
     with progress_bars(quiet=quiet) as progress:
         result = run(config, workers=workers, progress=progress)
-    return Answer(finite(result.to_json()), train_text(result.to_json()))
+    return Answer(finite(result.to_json()), train_text(result))
 
 
 def select(
@@ -90,8 +90,8 @@ def select(
     quiet: QuietOption = False,
 ) -> Answer:
     """Apply the model to every sample; write ROOT skims and the cutflow."""
-    from mlbkg.errors import MlbkgError
     from mlbkg.cli.show import select_text
+    from mlbkg.errors import MlbkgError
     from mlbkg.stages.select import select as run
 
     with progress_bars(quiet=quiet) as progress:

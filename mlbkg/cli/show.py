@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlbkg.stages.train import TrainResult
 
 MAX_WIDTH = 120
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> str:
-    """A plain table as text; ``right``: columns aligned to the right."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A plain table as text."""
+    from mlbkg.report.tables import Table
+
+    return str(Table(title, tuple(columns), tuple(tuple(str(cell) for cell in row) for row in rows)))
+
+
+def listing(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Texts side by side, the last folded to the width of the terminal."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     drawn = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, column in enumerate(columns):
-        drawn.add_column(column, justify="right" if i in right else "left", overflow="fold")
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
     for row in rows:
         drawn.add_row(*(str(cell) for cell in row))
     console = Console(width=min(shutil.get_terminal_size((100, 24)).columns, MAX_WIDTH), highlight=False)
     with console.capture() as captured:
         console.print(drawn)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
-
-
-def percent(value: float | None, error: float | None, *, digits: int = 2) -> str:
-    if value is None:
-        return "–"
-    return f"{100 * value:.{digits}f}" + (f" ± {100 * error:.{digits}f} %" if error is not None else " %")
 
 
 def number(value: float | None) -> str:
@@ -45,11 +49,11 @@ def check_text(found: Mapping[str, Any]) -> str:
             sample["name"],
             sample["role"],
             sample["files"],
-            number(sample["entries"]) if sample["entries"] else "to be simulated",
+            "to be simulated" if sample["to_be_simulated"] else f"{sample['entries']:,}",
         )
         for sample in found["samples"]
     ]
-    lines = [table("Samples", ("sample", "role", "files", "entries"), rows, right=(2, 3))]
+    lines = [table("Samples", ("sample", "role", "files", "entries"), rows)]
     lines.append(f"{len(found['features'])} features, {len(found['spectators'])} spectators: all there.")
     lines += [f"Note: {warning}" for warning in found["warnings"]]
     lines.append(f"{found['config']} is fine. Train: mlbkg train {found['config']}")
@@ -67,59 +71,28 @@ def simulate_text(found: Mapping[str, Any]) -> str:
         )
         for file in found["files"]
     ]
-    return table("Simulated samples", ("sample", "file", "events", "time", "events/s"), rows, right=(2, 3, 4))
+    return table("Simulated samples", ("sample", "file", "events", "time", "events/s"), rows)
 
 
-def train_text(found: Mapping[str, Any]) -> str:
-    efficiency = next(iter(found["backends"].values()))["signal_efficiency"]
-    rows = [
-        (
-            f"{name} *" if name == found["champion"] else name,
-            f"{backend['auc']:.4f} ± {backend['auc_error']:.4f}",
-            percent(backend["background_rejection"], backend["background_rejection_error"], digits=3),
-            f"{backend['trees']:.0f}",
-            f"{backend['fit_seconds']:.1f} s",
-        )
-        for name, backend in found["backends"].items()
+def train_text(result: TrainResult) -> str:
+    from mlbkg.report.tables import category_table, classifier_table, sculpting_table, working_point_table
+
+    trained = result.trained
+    best = trained.evaluations[trained.champion]
+    tables = [
+        classifier_table({found.name: found for found in trained.evaluations}, reference=trained.reference),
+        category_table(best),
+        working_point_table(best),
+        *([sculpting_table(best)] if best.sculpting else []),
     ]
-    if reference := found["reference"]:
-        rows.append((reference["name"], "–", percent(reference["background_rejection"], None, digits=1), "–", "–"))
-    lines = [
-        table(
-            f"Out of fold, {found['folds']} folds; rejection at {percent(efficiency, None, digits=1)} signal efficiency",
-            ("classifier", "AUC", "background rejection", "trees/fold", "fit (CPU)"),
-            rows,
-            right=(1, 2, 3, 4),
-        ),
-        _categories_text(found),
-        _paths_text(found),
-    ]
-    return "\n\n".join(lines)
-
-
-def _categories_text(found: Mapping[str, Any]) -> str:
-    rows = [
-        (
-            name,
-            f"{category['candidates']:,}",
-            number(category["expected"]),
-            percent(category["background_efficiency"], category["background_efficiency_error"], digits=3),
-            number(category["expected_after"]),
-        )
-        for name, category in found["categories"].items()
-    ]
-    return table(
-        f"Background of {found['champion']} (*), by category, at that efficiency",
-        ("category", "candidates", "expected", "kept", "expected after"),
-        rows,
-        right=(1, 2, 3, 4),
-    )
+    return "\n\n".join([*map(str, tables), _paths_text(result.to_json())])
 
 
 def _paths_text(found: Mapping[str, Any]) -> str:
     seconds = found["seconds"]
     parts = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items() if name != "total")
     lines = [
+        f"champion {found['champion']}",
         f"model    {found['model']}",
         f"folds    {found['folds_model']}",
         f"figures  {found['figures']}",
@@ -141,7 +114,7 @@ def select_text(found: Mapping[str, Any]) -> str:
         for row in found["cutflow"]
     ]
     lines = [
-        table("Cutflow", ("sample", "cut", "candidates", "expected"), rows, right=(2, 3)),
+        table("Cutflow", ("sample", "cut", "candidates", "expected"), rows),
         *(f"wrote {file['skim']}" for file in found["files"]),
         f"{found['candidates_selected']:,} of {found['candidates_read']:,} candidates selected "
         f"in {found['seconds']:.1f} s with {found['model']}",
@@ -150,7 +123,7 @@ def select_text(found: Mapping[str, Any]) -> str:
 
 
 def features_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    return table(
+    return listing(
         f"{len(rows)} features",
         ("name", "unit", "basf2", "description"),
         [(row["name"], row["unit"], row["basf2"], row["description"]) for row in rows],
@@ -159,7 +132,7 @@ def features_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def backends_text(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(
-        table(
+        listing(
             f"{row['name']}: {row['description']}",
             ("parameter", "default", "meaning"),
             [(name, found["default"], found["description"]) for name, found in row["parameters"].items()],
@@ -171,16 +144,16 @@ def backends_text(rows: Sequence[Mapping[str, Any]]) -> str:
 def branches_text(found: Mapping[str, Any]) -> str:
     rows = [(name, info["kind"], info["dtype"]) for name, info in found["branches"].items()]
     title = f"{found['file']}: {found['tree']}, {found['entries']:,} entries (trees: {', '.join(found['trees'])})"
-    return table(title, ("branch", "kind", "type"), rows)
+    return listing(title, ("branch", "kind", "type"), rows)
 
 
 def inspect_text(found: Mapping[str, Any]) -> str:
     head = [(key, value) for key, value in found.items() if not isinstance(value, list | dict)]
-    lines = [table(str(found.get("path", "model")), ("", ""), head)]
+    lines = [listing(str(found.get("path", "model")), ("", ""), head)]
     if found.get("features"):
         rows = [(i, f["name"], f["unit"], f["basf2"]) for i, f in enumerate(found["features"], 1)]
-        lines.append(table("Features, in the order of the input", ("", "name", "unit", "basf2"), rows, right=(0,)))
+        lines.append(listing("Features, in the order of the input", ("", "name", "unit", "basf2"), rows))
     for key, value in found.items():
         if isinstance(value, dict) and value:
-            lines.append(table(key.replace("_", " "), ("", ""), value.items()))
+            lines.append(listing(key.replace("_", " "), ("", ""), value.items()))
     return "\n\n".join(lines)

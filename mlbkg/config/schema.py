@@ -181,6 +181,7 @@ class Config(Params):
 
     analysis: Name = Field(description="short name, also the folder of its runs")
     title: str = Field("", description="for figures and the report")
+    origin: str = Field("Simulation", max_length=40, description="where the candidates come from, written on every figure")
     seed: int = Field(20190313, ge=0, description="same config and seed, same bytes")
     luminosity_per_fb: float | None = Field(None, gt=0, description="that the yields are for; needed with cross sections")
     ntuples: Ntuples = Ntuples()

@@ -156,7 +156,7 @@ def working_point(
     )
     kept_signal = efficiency(passed[signal], weight[signal], event_index[signal])
     return WorkingPoint(
-        rule=_spelled(rule),
+        rule=spelled(rule),
         threshold=threshold,
         signal_efficiency=kept_signal,
         background_efficiency=efficiency(passed[~signal], weight[~signal], event_index[~signal]),
@@ -182,7 +182,8 @@ def find_threshold(rule: Rule, score: Array, label: NDArray[np.int8], weight: Ar
             return float(scan.threshold[scan.best])
 
 
-def _spelled(rule: Rule) -> str:
+def spelled(rule: Rule) -> str:
+    """How a rule is called in tables and in models."""
     match rule:
         case ByScore(threshold):
             return f"score >= {threshold:g}"

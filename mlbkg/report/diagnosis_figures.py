@@ -12,7 +12,7 @@ import numpy as np
 from mlbkg.evaluation.estimates import Array
 from mlbkg.evaluation.evaluate import Evaluation
 from mlbkg.evaluation.sculpting import Sculpting
-from mlbkg.report import style
+import mlbkg.report.style as style
 from mlbkg.report.style import Caption
 from mlbkg.report.tables import format_p_value
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlbkg.evaluation.distributions import Distribution
-from mlbkg.report import style
+import mlbkg.report.style as style
 from mlbkg.report.style import Caption
 
 if TYPE_CHECKING:

@@ -103,8 +103,8 @@ def stream(
 ) -> Iterator[CandidateBlock]:
     """Blocks of the candidates of ``source`` that pass, in file order; memory does not grow with the files.
 
-    ``keep``: columns wanted beside features, spectators and event id. ``counter`` is filled on the way. ``allow_empty``: pass
-    over files without rows.
+    ``keep``: columns wanted beside features, spectators and event id. ``counter`` is filled on the way.
+    ``allow_empty``: pass over files without rows.
     Raises :class:`NtupleError` for files that cannot be read and :class:`WeightError` for weights that are not finite.
     """
     cuts = [Expression.parse(text) for text in cuts_of(source, recipe)]

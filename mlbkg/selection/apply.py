@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlbkg.errors import ConfigError, MlbkgError
-from mlbkg.ntuples.read import describe
+from mlbkg.ntuples.files import describe
 from mlbkg.ntuples.write import AtomicRootWriter
 from mlbkg.parallel import advance, parallel_map
 from mlbkg.samples.cuts import CutCount, CutCounter

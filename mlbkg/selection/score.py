@@ -38,6 +38,7 @@ def open_scorer(model: bytes, *, threads: int) -> Scorer:
     """A session on the bytes of ``model.onnx`` or ``folds.onnx``."""
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

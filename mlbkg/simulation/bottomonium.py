@@ -2,12 +2,13 @@
 
 Pythia's own tables know neither the dipion spectra nor the chi_b(2P), and its Y(3S) has wrong branching fractions.
 Branching fractions: DECAY_BELLE2.DEC (as shipped in decaylanguage 1.1.2) for the Y(3S) and the chi_b(2P), PDG for the rest.
-Masses: PDG 2026. Transitions below 1e-4 of all Y(3S) are left out.
+Masses: PDG 2026. Transitions below 1e-4 of all Y(3S) are left out; every chi_b annihilates to two gluons, which is not so
+for the chi_b1, but gives nearly the same hadrons. Photons and pi0 of the cascade are unpolarised.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -242,12 +243,8 @@ def _rows(momentum: FourVector, rows: NDArray[np.bool_]) -> FourVector:
 def _finished(cascade: _Cascade, seed: int) -> Generated:
     made = decayed(cascade.record.events(), sqrt_s=M_UPSILON_3S, seed=seed, settings=pythia_settings())
     assert made.from_dipion is not None
-    return Generated(
-        n_events=made.n_events,
-        event=made.event,
-        pdg=made.pdg,
-        momentum=made.momentum,
-        vertex=made.vertex,
+    return replace(
+        made,
         from_dipion=made.from_dipion & cascade.to_1s[made.event],
         mode=cascade.mode,
         dipion_mass=cascade.dipion_mass,

@@ -64,9 +64,9 @@ def generate(
 ) -> SimulatedSample:
     """Generate ``events`` collisions and write those with at least one track of each charge.
 
-    The events depend on ``process``, ``seed`` and ``sample`` alone, and those of a short sample begin a longer one of whole
-    blocks. ``on_progress`` is told how many more events are done. Raises :class:`ConfigError` for an unknown
-    process or an impossible number; after an error or Ctrl-C nothing is left at ``path`` that was not there before.
+    The events depend on ``process``, ``seed`` and ``sample``, not on ``workers``; a longer sample begins with the whole
+    blocks of a shorter one. ``on_progress`` is told how many more events are done. Raises :class:`ConfigError` for an
+    unknown process or an impossible number; after an error or Ctrl-C, ``path`` is as it was before.
     """
     chosen = PROCESSES[process]
     for name, value, least in (("events", events, 1), ("seed", seed, 0), ("workers", workers, 1)):

@@ -33,8 +33,9 @@ HARD_FINAL = 23
 
 MM_PER_CM = 10.0
 
-_HEAD = '<LesHouchesEvents version="1.0">\n<init>\n11 -11 {e} {e} 0 0 0 0 3 1\n1 0 1 1\n</init>\n<event>'
-_BEAMS = "\n{count} 1 1 -1 -1 -1\n11 -1 0 0 0 0 0 0 {e} {e} 0 0 9\n-11 -1 0 0 0 0 0 0 -{e} {e} 0 0 9\n"
+_HEAD = '<LesHouchesEvents version="1.0">\n<init>\n11 -11 {e} {e} 0 0 0 0 3 1\n1 0 1 1\n</init>\n'
+_BEAMS = "\n11 -1 0 0 0 0 0 0 {e} {e} 0 0 9\n-11 -1 0 0 0 0 0 0 -{e} {e} 0 0 9\n"
+_EVENT = "%d 1 1 -1 %d -1\n"
 _PARTICLE = "%d %d %d %d %d %d %.10g %.10g %.10g %.10g %.10g 0 9\n"
 
 
@@ -48,8 +49,8 @@ def decayed(hard: HardEvents, *, sqrt_s: float, seed: int, settings: tuple[str, 
     for attempt in range(MAX_TRIES):
         tried = hard if attempt == 0 else hard.take(pending)
         made, failed = _batch(tried, sqrt_s=sqrt_s, seed=seed + attempt, settings=settings)
-        made["event"] = pending[made["event"]]
-        parts.append(made)
+        if made:
+            parts.append({**made, "event": pending[made["event"]]})
         pending = pending[failed]
         if not len(pending):
             break
@@ -72,7 +73,7 @@ def decayed(hard: HardEvents, *, sqrt_s: float, seed: int, settings: tuple[str, 
 def _batch(
     hard: HardEvents, *, sqrt_s: float, seed: int, settings: tuple[str, ...]
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
-    """Columns of the stable particles, and which events failed, ``(n_events,)``.
+    """Columns of the stable particles (none where all failed), and which events failed, ``(n_events,)``.
 
     Pythia begins anew each time, which costs as much as 1500 events: one that goes on with another file
     (``Beams:newLHEFsameInit``) forgets its settings for Les Houches events, and makes other ones than in its first batch.
@@ -88,14 +89,17 @@ def _batch(
                 raise MlbkgError(f"Pythia does not know the setting '{setting}'")
         if not pythia.init():
             raise MlbkgError("Pythia cannot begin", details=settings)
-        return _stable(pythia.nextBatch(hard.n_events, "none"))
+        batch = pythia.nextBatch(hard.n_events, "skip")
+        return _stable(batch, hard.n_events) if len(batch) else ({}, np.ones(hard.n_events, dtype=bool))
 
 
 def les_houches(hard: HardEvents, *, sqrt_s: float) -> str:
-    """The text of a Les Houches file (hep-ph/0609017), electron beam along +z."""
+    """The text of a Les Houches file (hep-ph/0609017), electron beam along +z.
+
+    Events carry their number, from 1, as their electromagnetic coupling: Pythia hands that field on and does not use it.
+    """
     counts = np.bincount(hard.event, minlength=hard.n_events)
     beam = f"{sqrt_s / 2.0:.10g}"
-    heads = np.array([_BEAMS.format(count=count + 2, e=beam) for count in range(counts.max() + 1)], dtype=object)
     quark = np.abs(hard.pdg) < 7
     table = np.column_stack(
         [
@@ -113,18 +117,23 @@ def les_houches(hard: HardEvents, *, sqrt_s: float) -> str:
         ]
     )
     lines = ((_PARTICLE * len(table)) % tuple(table.ravel().tolist())).splitlines(keepends=True)
-    first = np.cumsum(counts) - counts
-    pieces = np.insert(np.array(lines, dtype=object), first, "</event>\n<event>" + heads[counts])
-    body = "".join(pieces.tolist()).removeprefix("</event>\n<event>")
+    numbers = np.column_stack([counts + 2, np.arange(1, hard.n_events + 1)])
+    heads = ((_EVENT * len(numbers)) % tuple(numbers.ravel().tolist())).splitlines()
+    starts = np.array(heads, dtype=object) + _BEAMS.format(e=beam)
+    pieces = np.insert(np.array(lines, dtype=object), np.cumsum(counts) - counts, "</event>\n<event>\n" + starts)
+    # The first event has none before it to end
+    body = "".join(pieces.tolist()).removeprefix("</event>\n")
     return _HEAD.format(e=beam) + body + "</event>\n</LesHouchesEvents>\n"
 
 
-def _stable(batch: Any) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
+def _stable(batch: Any, n_events: int) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
     import awkward as ak
 
-    failed = np.asarray(ak.is_none(batch))
-    particles = ak.drop_none(batch).prt
-    events = np.flatnonzero(~failed)
+    # Pythia steps over events that it refuses, so that the place in the batch does not tell which event it is
+    events = np.rint(ak.to_numpy(batch.info.alphaEM)).astype(np.int64) - 1
+    failed = np.ones(n_events, dtype=bool)
+    failed[events] = False
+    particles = batch.prt
 
     def flat(values: Any) -> NDArray[Any]:
         # Pythia leaves the vertex of a particle out where it is the origin

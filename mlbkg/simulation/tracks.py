@@ -1,7 +1,8 @@
 """Charged particles in the drift chamber: efficiency, resolution of momentum, angles and impact parameters.
 
 sigma(pT)/pT = 0.11 % pT (+) 0.30 %/beta reproduces the recoil-mass resolution of real Belle II data (the width table of the
-Z' search); the other numbers are of the size of Belle II's, chosen for this toy. No tails are added.
+Z' search); the other numbers are of the size of Belle II's, chosen for this toy. Left out: tails of the resolution, decays
+in flight, curling, duplicate and fake tracks.
 """
 
 from __future__ import annotations

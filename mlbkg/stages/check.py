@@ -150,7 +150,8 @@ def branches_of(loaded: LoadedConfig, recipe: Recipe, i: int) -> dict[str, str]:
             branches = required_event_columns(branches, pair=recipe.pair)
         for branch in branches:
             needed.setdefault(branch, f"needed by {why}")
-    needed.pop(ENTRY, None)
+    if recipe.pair is None:
+        needed.pop(ENTRY, None)
     return needed
 
 

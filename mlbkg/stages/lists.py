@@ -6,7 +6,7 @@ from typing import Any
 
 from mlbkg.classifiers.base import BACKENDS
 from mlbkg.features.base import FEATURES
-from mlbkg.ntuples.read import describe
+from mlbkg.ntuples.files import describe
 
 
 def list_features() -> list[dict[str, Any]]:

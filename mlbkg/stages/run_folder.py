@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlbkg.atomic import atomic_path
+from mlbkg.atomic import atomic_write
 from mlbkg.errors import MlbkgError
 
 RUNS = Path("runs")
@@ -87,14 +87,14 @@ def latest_run(analysis: str, *, with_stage: str, config: str) -> RunFolder:
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
-    """Write ``manifest.json`` with ``content`` and the sha256 of every file in ``folder``."""
-    outputs = {
-        str(path.relative_to(folder)): sha256_of(path)
+    """Write ``manifest.json``: ``content``, and size and sha256 of every file in ``folder``."""
+    files = {
+        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.relative_to(folder) != Path(MANIFEST)
+        if path.is_file() and path != folder / MANIFEST
     }
-    with atomic_path(folder / MANIFEST) as path:
-        path.write_text(json.dumps({**content, "outputs": outputs}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    with atomic_write(folder / MANIFEST) as file:
+        file.write(json.dumps({**content, "files": files}, indent=1, sort_keys=True) + "\n")
 
 
 def sha256_of(path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from mlbkg.config.load import LoadedConfig, load
 from mlbkg.config.schema import SampleConfig
 from mlbkg.errors import ConfigError
-from mlbkg.ntuples.read import metadata
+from mlbkg.ntuples.files import metadata
 from mlbkg.simulation.generate import generate
 from mlbkg.stages.progress import NoProgress, Progress
 

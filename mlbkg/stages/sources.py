@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from mlbkg.config.schema import Config, FeatureConfig, SampleConfig
 from mlbkg.features.resolve import FeatureSpec
-from mlbkg.ntuples.read import find, metadata
+from mlbkg.ntuples.files import find, metadata
 from mlbkg.samples.normalisation import sample_scale
 from mlbkg.samples.source import Recipe, SampleSource
 

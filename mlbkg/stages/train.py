@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from mlbkg.classifiers.cross_fit import Contender, CrossFit, cross_fit
 from mlbkg.config.load import LoadedConfig, load
 from mlbkg.config.schema import Config
 from mlbkg.evaluation.evaluate import Evaluation
+from mlbkg.parallel import one_thread_each
+from mlbkg.report.tables import Reference
 from mlbkg.samples.source import Recipe, SampleSource
 from mlbkg.selection.apply import total_entries
 from mlbkg.stages.check import check
@@ -42,6 +44,12 @@ class Trained:
     evaluations: tuple[Evaluation, ...]
     champion: int
 
+    @property
+    def reference(self) -> Reference | None:
+        """Another's working point that the config names, to stand beside one's own."""
+        named = self.loaded.config.evaluation.reference
+        return Reference(named.name, named.signal_efficiency, named.background_rejection) if named else None
+
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -55,7 +63,7 @@ class TrainResult:
     seconds: Mapping[str, float]
 
     def to_json(self) -> dict[str, Any]:
-        trained, reference = self.trained, self.trained.loaded.config.evaluation.reference
+        trained = self.trained
         best = trained.evaluations[trained.champion]
         return {
             "run_dir": str(self.run.path),
@@ -72,7 +80,7 @@ class TrainResult:
                 for fit, evaluation in zip(trained.fits, trained.evaluations, strict=True)
             },
             "categories": _categories_json(best),
-            "reference": reference.model_dump() if reference else None,
+            "reference": asdict(trained.reference) if trained.reference else None,
         }
 
 
@@ -85,7 +93,7 @@ def train(config_path: Path, *, workers: int | None = None, progress: Progress |
     watch, progress, workers = Stopwatch(), progress or NoProgress(), workers or os.cpu_count() or 1
     loaded = load(config_path)
     if loaded.config.tracking.enabled:
-        warm_up()
+        warm_up(loaded.config.tracking.uri)
     with watch.part("check"):
         check(config_path)
     with watch.part("simulation"):
@@ -101,7 +109,7 @@ def train(config_path: Path, *, workers: int | None = None, progress: Progress |
     run = new_run(loaded.config.analysis)
     with run.writing("train") as folder:
         files = write_training(trained, folder, watch=watch, progress=progress)
-    files = files.moved(folder, run.stage("train"))
+    files = files.moved(run.stage("train"))
     with watch.part("tracking"):
         log = log_training(trained, run, files, seconds=watch.seconds)
     return TrainResult(trained, run, files, log.run_id, log.failure, watch.seconds)
@@ -140,7 +148,7 @@ def _evaluate(
         advance(1)
         return evaluation
 
-    with ThreadPoolExecutor(workers) as pool:
+    with one_thread_each(), ThreadPoolExecutor(workers) as pool:
         return tuple(pool.map(run, fits))
 
 

@@ -62,12 +62,9 @@ def rule_of(point: WorkingPoint) -> Rule:
 
 
 def champion_of(evaluations: Sequence[Evaluation], *, by: str) -> int:
-    """Index of the best by the named figure of merit; the first of equals."""
-    merit = {
-        "auc": lambda of: of.ranking.auc.value,
-        "background_rejection": lambda of: of.ranking.background_rejection.value,
-    }[by]
-    return max(range(len(evaluations)), key=lambda i: (merit(evaluations[i]), -i))
+    """Index of the best by the named figure of merit of its ranking; the first of equals."""
+    merits = [getattr(evaluation.ranking, by).value for evaluation in evaluations]
+    return int(np.argmax(merits))
 
 
 def _held_out(fit: CrossFit, data: TrainingData, *, rows: int, seed: int) -> HeldOut:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,8 +108,11 @@ def _metrics(evaluation: Evaluation) -> dict[str, float]:
 
 def _git_commit() -> str:
     """Of the folder that is worked in; empty outside a repository."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
     try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+        found = subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return found.stdout.strip() if found.returncode == 0 else ""

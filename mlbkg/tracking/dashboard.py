@@ -13,7 +13,8 @@ def serve(uri: str, *, port: int) -> int:
     """Run the dashboard until it is interrupted; the answer is its exit status."""
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
     settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
-    process = subprocess.Popen([*command, "--workers", "1"], env={**os.environ, **settings}, stdout=sys.stderr)
+    environment = {**os.environ, **settings}
+    process = subprocess.Popen([*command, "--workers", "1"], env=environment, stdout=sys.stderr)  # noqa: S603
     try:
         return process.wait()
     except KeyboardInterrupt:

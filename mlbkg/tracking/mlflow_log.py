@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,7 @@ from mlbkg.tracking.mlflow_store import (
     MAX_TAG,
     MlflowRun,
     import_mlflow,
+    prepare_database,
     quiet_mlflow,
 )
 
@@ -44,12 +45,16 @@ def open_log(
     return MlflowLog(uri, experiment, run_name=run_name, description=description, timeout_s=timeout_s)
 
 
-def warm_up() -> None:
-    """Begin to import MLflow beside other work."""
+def warm_up(uri: str | None = None) -> None:
+    """Begin to import MLflow, and to make its database where ``uri`` is an embedded one, beside other work."""
 
     def work() -> None:
         with quiet_mlflow(timeout_s=TIMEOUT_S):
             import_mlflow()
+            if uri is not None:
+                # The log that is opened later meets the same trouble, and tells it.
+                with suppress(Exception):
+                    prepare_database(uri)
 
     threading.Thread(target=work, name="mlbkg-import-mlflow", daemon=True).start()
 

@@ -10,14 +10,18 @@ import logging
 import os
 import re
 import shutil
+import sqlite3
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+from mlbkg.errors import MlbkgError
+from mlbkg.export.metadata import ModelMetadata
 
 MAX_BATCH = 100
 MAX_METRICS = 1000
@@ -26,6 +30,8 @@ MAX_PARAMETER = 6000
 MAX_TAG = 8000
 MAX_DIGEST = 36
 MAX_ALIAS = 255
+BUSY_S = 5.0
+"""How long another program may hold the database."""
 
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -84,6 +90,16 @@ def import_mlflow() -> None:
     import mlflow.tracking  # noqa: F401
 
 
+def prepare_database(uri: str) -> None:
+    """Make the tables of an embedded database, which takes seconds the first time; nothing for servers."""
+    from mlflow.tracking import MlflowClient
+
+    database = sqlite_path(uri)
+    if database is not None:
+        _check_usable(database)
+        MlflowClient(tracking_uri=uri, registry_uri=uri).search_registered_models(max_results=1)
+
+
 class MlflowRun:
     """One run on a server, from its creation to its end."""
 
@@ -92,7 +108,7 @@ class MlflowRun:
 
         database = sqlite_path(uri)
         if database is not None:
-            database.parent.mkdir(parents=True, exist_ok=True)
+            _check_usable(database)
         self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         self._experiment_id = self._find_or_create(experiment, database)
         tags = {"mlflow.note.content": description[:MAX_TAG], "mlflow.source.name": "mlbkg", "mlflow.source.type": "LOCAL"}
@@ -190,6 +206,15 @@ def sqlite_path(uri: str) -> Path | None:
     return Path(unquote(found["path"])).absolute() if found else None
 
 
+def _check_usable(database: Path) -> None:
+    """Raises :class:`sqlite3.Error` at once for what MLflow would try again and again for minutes, under a lock."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(database, timeout=BUSY_S)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("SELECT count(*) FROM sqlite_master")
+        connection.rollback()
+
+
 def save_onnx(path: Path, folder: Path, *, run_id: str, model_id: str) -> Path:
     """Write MLflow's ONNX flavour of ``path``, the file byte by byte, with its signature. Answer ``folder``."""
     import mlflow.onnx
@@ -245,16 +270,14 @@ def _tensor(value: Any) -> Any:
     return TensorSpec(np.dtype(_DTYPES[tensor.elem_type]), shape, value.name)
 
 
-def _feature_names(model: Any) -> list[str]:
-    """From the metadata entry ``features``: a JSON list of names, or of objects with a ``name``."""
-    stored = {entry.key: entry.value for entry in model.metadata_props}.get("features", "[]")
+def _feature_names(model: Any) -> tuple[str, ...]:
+    """Nothing for a model that mlbkg did not write."""
     try:
-        features = json.loads(stored)
-    except ValueError:
-        return []
-    if not isinstance(features, list):
-        return []
-    return [str(feature["name"] if isinstance(feature, dict) else feature) for feature in features]
+        return ModelMetadata.from_props(
+            {entry.key: entry.value for entry in model.metadata_props}, where="model"
+        ).feature_names
+    except MlbkgError:
+        return ()
 
 
 def _file_name(text: str) -> str:

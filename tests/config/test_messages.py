@@ -53,7 +53,7 @@ selection:
   working_point: {{score: 0.5, signal_efficiency: 0.3}}
 """,
     "missing_keys": "title: nothing else\n",
-    "unknown_key_far_from_all": f"analysis: a\n{SAMPLES}features: [R2]\nzzz: 1\ntracking: {{q: 1}}\n",
+    "unknown_key_far_from_all": f"analysis: a\n{SAMPLES}features: [R2]\nntuples: {{zzz: 1}}\ntracking: {{q: 1}}\n",
     "classifiers": f"""\
 analysis: a
 {SAMPLES}features: [R2]

@@ -33,7 +33,7 @@ def _rotation(seed: int) -> np.ndarray:
 
 
 @given(momenta, seeds)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 def test_event_shapes_do_not_turn_with_the_event(p: np.ndarray, seed: int) -> None:
     event = Segments(np.array([p.shape[1]]))
     turned = _rotation(seed) @ p
@@ -45,7 +45,7 @@ def test_event_shapes_do_not_turn_with_the_event(p: np.ndarray, seed: int) -> No
 
 
 @given(momenta)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 def test_event_shapes_stay_in_their_ranges(p: np.ndarray) -> None:
     event = Segments(np.array([p.shape[1]]))
     # in three dimensions the mean |cos| to the best axis is at least that of a round event
@@ -77,7 +77,7 @@ def _marked(events: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(seeds, seeds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 def test_rotation_leaves_the_mass_of_the_pair(make_events: Any, seed: int, turn: int) -> None:
     events = _marked(make_events(n_tracks=[4, 5], seed=seed))
     before = _by_tracks(build(events, pair="pipi", beams="Y3S"), "MPiPi", "AnglePiPi")
@@ -90,7 +90,7 @@ def test_rotation_leaves_the_mass_of_the_pair(make_events: Any, seed: int, turn:
 
 
 @given(seeds, st.floats(-0.8, 0.8), st.floats(-0.5, 0.5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 def test_boost_leaves_the_mass_of_the_pair(make_events: Any, seed: int, bz: float, bx: float) -> None:
     events = _marked(make_events(n_tracks=[4, 5], seed=seed))
     # mass of the charged pion, PDG
@@ -118,7 +118,7 @@ def _shuffled(events: dict[str, Any], seed: int) -> dict[str, Any]:
 
 
 @given(multiplicities, seeds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 def test_order_of_tracks_and_clusters_changes_no_feature(make_events: Any, n_tracks: list[int], seed: int) -> None:
     # thrust is exact to five particles, so that no near tie of two local maxima is decided by the order
     events = _marked(make_events(n_tracks=n_tracks, n_clusters=[max(5 - n, 0) for n in n_tracks], n_klm=n_tracks, seed=seed))
@@ -131,7 +131,7 @@ def test_order_of_tracks_and_clusters_changes_no_feature(make_events: Any, n_tra
 
 
 @given(multiplicities, seeds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 def test_candidates_are_all_combinations(make_events: Any, n_tracks: list[int], seed: int) -> None:
     events = make_events(n_tracks=n_tracks, seed=seed)
     hard = np.hypot(events["track_px"], events["track_py"]) > 0.1

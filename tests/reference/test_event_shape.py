@@ -16,8 +16,8 @@ THREE_STAR = [(math.cos(a), math.sin(a), 0) for a in (0, 2 * math.pi / 3, 4 * ma
 OCTAHEDRON = [(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)]
 CUBE = list(itertools.product((-1, 1), repeat=3))
 
-# thrust, R2, sphericity, aplanarity. Star: P2(-1/2) = -1/8, so R2 = (3 - 6/8)/9. Cube and octahedron have no second harmonic;
-# the cube's thrust axis is an edge's direction, the octahedron's a diagonal: both 1/sqrt(3).
+# thrust, R2, sphericity, aplanarity. Star: P2(-1/2) = -1/8, so R2 = (3 - 6/8)/9. Cube and octahedron have no second
+# harmonic; the cube's thrust axis is an edge's direction, the octahedron's a diagonal: both 1/sqrt(3).
 CASES = {
     "back to back": (BACK_TO_BACK, 1.0, 1.0, 0.0, 0.0),
     "three-pointed star": (THREE_STAR, 2 / 3, 1 / 4, 3 / 4, 0.0),

@@ -5,14 +5,18 @@ from importlib import import_module
 import numpy as np
 import pytest
 
+from mlbkg.errors import MlbkgError
 from mlbkg.physics.beams import BEAMS, Beams
 from mlbkg.physics.constants import M_TAU, M_UPSILON_3S
+from mlbkg.physics.lorentz import FourVector
 from mlbkg.simulation.acceptance import CDC, inside
 from mlbkg.simulation.base import PROCESSES, Generated
-from mlbkg.simulation.bottomonium import LEVELS
+from mlbkg.simulation.bottomonium import LEVELS, pythia_settings
 from mlbkg.simulation.collisions import collide
 from mlbkg.simulation.fermion_pairs import fermion_pairs
+from mlbkg.simulation.hard import HardEvents, HardRecord
 from mlbkg.simulation.particles import charge
+from mlbkg.simulation.pythia import HARD_FINAL, _batch, decayed
 
 N = 10_000
 
@@ -103,6 +107,35 @@ def test_taus_and_leptons_of_the_upsilon_1s() -> None:
     # Leptons radiate: Pythia's final-state shower, more for electrons than for muons
     photons = np.bincount(made.event[made.pdg == 22], minlength=N)
     assert photons[made.mode == 11].mean() > photons[made.mode == 13].mean() > 0.05
+
+
+def photon_and_upsilon(mass: np.ndarray, *, impossible: tuple[int, ...] = ()) -> HardEvents:
+    """A photon that recoils against an Y(1S) of any mass; in ``impossible`` events energy is not conserved."""
+    n = len(mass)
+    record = HardRecord(n)
+    photon = (M_UPSILON_3S**2 - mass**2) / (2 * M_UPSILON_3S)
+    upsilon = FourVector(M_UPSILON_3S - photon, np.zeros(n), np.zeros(n), -photon)
+    photon[list(impossible)] += 1.0
+    record.add(np.arange(n), 22, FourVector(photon, np.zeros(n), np.zeros(n), photon), 0.0)
+    record.add(np.arange(n), 553, upsilon, mass)
+    return record.events()
+
+
+def test_events_that_pythia_gives_up_on_do_not_shift_the_others() -> None:
+    hard = photon_and_upsilon(np.linspace(4.0, 9.4, 20), impossible=(3, 7, 8))
+    columns, failed = _batch(hard, sqrt_s=M_UPSILON_3S, seed=1, settings=pythia_settings())
+    assert np.flatnonzero(failed).tolist() == [3, 7, 8]
+    photon = (columns["status"] == HARD_FINAL) & (columns["pdg"] == 22)
+    assert columns["event"][photon].tolist() == np.flatnonzero(~failed).tolist()
+    np.testing.assert_allclose(columns["e"][photon], hard.momentum.e[hard.pdg == 22][~failed], rtol=1e-8)
+    with pytest.raises(MlbkgError, match="gave up on 3 of 20 events"):
+        decayed(hard, sqrt_s=M_UPSILON_3S, seed=1, settings=pythia_settings())
+
+
+def test_a_setting_that_pythia_does_not_know() -> None:
+    hard = photon_and_upsilon(np.full(2, 9.4))
+    with pytest.raises(MlbkgError, match="does not know the setting 'Beams:colour = blue'"):
+        decayed(hard, sqrt_s=M_UPSILON_3S, seed=1, settings=("Beams:colour = blue",))
 
 
 def test_what_pythia_did_before_does_not_matter() -> None:

@@ -1,0 +1,133 @@
+"""What a model file says of itself: its features, folds and origin, as ONNX metadata properties.
+
+Nothing here depends on the time, the machine or a path, so that the same training writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from mlbkg.errors import MlbkgError
+
+FORMAT = 1
+"""Raised when a file's meaning changes; older programs then refuse it."""
+PREFIX = "mlbkg."
+
+
+@dataclass(frozen=True)
+class FeatureInfo:
+    """One column of the input. needs: the columns it is computed from. column, expression: as in the config."""
+
+    name: str
+    unit: str = ""
+    needs: tuple[str, ...] = ()
+    description: str = ""
+    basf2: str = ""
+    column: str | None = None
+    expression: str | None = None
+
+
+@dataclass(frozen=True)
+class WorkingPointInfo:
+    """Selection ``output >= threshold`` and what it keeps, out of fold."""
+
+    name: str
+    threshold: float
+    signal_efficiency: float
+    background_efficiency: float
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """features: in the order of the input. n_folds, salt, event_id: with these the fold of an event is computed anew.
+
+    class_prior: share of signal in the training weights, which the probability refers to. config: the resolved config, as
+    plain JSON values. data_fingerprints: sample -> hash of what was trained on. versions: package -> version.
+    """
+
+    analysis: str
+    title: str
+    backend: str
+    features: tuple[FeatureInfo, ...]
+    n_folds: int
+    salt: str
+    event_id: tuple[str, ...]
+    working_points: tuple[WorkingPointInfo, ...]
+    class_prior: float
+    config: Mapping[str, Any]
+    data_fingerprints: Mapping[str, str]
+    versions: Mapping[str, str]
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def config_sha256(self) -> str:
+        return hashlib.sha256(_json(self.config).encode()).hexdigest()
+
+    def to_props(self) -> dict[str, str]:
+        """Property -> text, sorted. ``analysis``, ``title``, ``backend``, ``salt`` are bare text, the others JSON."""
+        plain = {**asdict(self), "config_sha256": self.config_sha256, "format": FORMAT}
+        props = {name: value if isinstance(value, str) else _json(value) for name, value in plain.items()}
+        return {PREFIX + name: props[name] for name in sorted(props)}
+
+    @classmethod
+    def from_props(cls, props: Mapping[str, str], *, where: str) -> ModelMetadata:
+        """The inverse of :meth:`to_props`; other properties are ignored.
+
+        Raises :class:`MlbkgError` where a property is missing or malformed, where the file's format is newer, and where the
+        config is not the one that was hashed. ``where``: the file, for the message.
+        """
+        try:
+            found = _parsed(props)
+            if found.pop("format") != FORMAT:
+                raise MlbkgError(
+                    f"{where} has metadata of format {props[PREFIX + 'format']}, this version reads {FORMAT}", where=where
+                )
+            config_sha256 = found.pop("config_sha256")
+            metadata = cls(
+                **{
+                    **found,
+                    "features": tuple(FeatureInfo(**_with_tuples(entry)) for entry in found["features"]),
+                    "event_id": tuple(found["event_id"]),
+                    "working_points": tuple(WorkingPointInfo(**entry) for entry in found["working_points"]),
+                }
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise MlbkgError(f"the metadata of {where} is incomplete or malformed: {error}", where=where) from error
+        if metadata.config_sha256 != config_sha256:
+            raise MlbkgError(f"the config inside {where} is not the one it was trained with", where=where)
+        return metadata
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Package -> version, of those that are installed."""
+    found = {}
+    for name in sorted(packages):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+_TEXT = ("analysis", "title", "backend", "salt", "config_sha256")
+_FIELDS = (*ModelMetadata.__dataclass_fields__, "config_sha256", "format")
+
+
+def _parsed(props: Mapping[str, str]) -> dict[str, Any]:
+    texts = {name: props[PREFIX + name] for name in _FIELDS}
+    return {name: text if name in _TEXT else json.loads(text) for name, text in texts.items()}
+
+
+def _with_tuples(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {**entry, "needs": tuple(entry["needs"])}
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

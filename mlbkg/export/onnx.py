@@ -1,0 +1,226 @@
+"""Write forests as ONNX: ``model.onnx``, the mean of the folds, and ``folds.onnx``, the fold that did not see the event.
+
+Default domain opset 15 and ai.onnx.ml opset 3 in an IR 8 file, one ``TreeEnsembleRegressor`` per fold: read by ONNX Runtime
+1.15 and newer. The logistic function is a node of its own (``post_transform`` is ignored by ONNX Runtime for one target).
+
+The leaf values are added as the trained library adds them: in float32 or float64, tree by tree, the base margin first. It is
+part of the first tree's leaves, because ONNX Runtime adds ``base_values`` last. With one thread XGBoost's margins come out
+bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbkg.errors import MlbkgError
+from mlbkg.export.forest import Forest
+from mlbkg.export.metadata import PREFIX, ModelMetadata
+
+OPSET, ML_OPSET, IR_VERSION = 15, 3, 8
+ML_DOMAIN = "ai.onnx.ml"
+ENSEMBLE = "TreeEnsembleRegressor"
+ROWS = "candidates"
+_MODES = {"<": "BRANCH_LT", "<=": "BRANCH_LEQ"}
+
+
+@dataclass(frozen=True)
+class Models:
+    """The two files' bytes."""
+
+    model: bytes
+    folds: bytes
+
+
+def build_models(forests: Sequence[Forest], metadata: ModelMetadata) -> Models:
+    """``forests[k]`` did not see fold ``k``. Raises :class:`MlbkgError` where they and ``metadata`` do not fit together."""
+    widths = {forest.n_features for forest in forests} | {len(metadata.features)}
+    if len(widths) != 1 or len(forests) != metadata.n_folds:
+        raise MlbkgError(
+            f"{len(forests)} forests of {sorted(widths)} features do not make a model of {metadata.n_folds} folds "
+            f"and {len(metadata.features)} features"
+        )
+    return Models(model=build_model(forests, metadata), folds=build_folds_model(forests, metadata))
+
+
+def build_model(forests: Sequence[Forest], metadata: ModelMetadata) -> bytes:
+    """Input ``input`` float32 ``[None, n_features]``; outputs ``output``, ``margin`` float32 ``[None, 1]``.
+
+    ``margin`` is the mean of the folds' log-odds, ``output`` its logistic function.
+    """
+    from onnx import helper, numpy_helper
+
+    nodes, margins = [], []
+    for fold, forest in enumerate(forests):
+        margins.append(f"margin_{fold}")
+        nodes += _ensemble(forest, "input", margins[-1])
+    nodes.append(helper.make_node("Sum", margins, ["margin_sum"]))
+    nodes.append(helper.make_node("Div", ["margin_sum", "n_folds"], ["margin"]))
+    constants = [numpy_helper.from_array(np.array(len(forests), dtype=np.float32), "n_folds")]
+    return _serialised(nodes, constants, metadata, kind="mean")
+
+
+def build_folds_model(forests: Sequence[Forest], metadata: ModelMetadata) -> bytes:
+    """As :func:`build_model` with a second input ``fold`` int64 ``[None]``: each row sees the forest of its fold only.
+
+    Rows are gathered by fold, scored and scattered back, so that a row costs one forest, not all. A row whose fold does not
+    exist, or that has no entry in ``fold``, gets NaN in both outputs.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    constants = [
+        numpy_helper.from_array(np.array([0], dtype=np.int64), "axis_0"),
+        numpy_helper.from_array(np.array([1], dtype=np.int64), "axis_1"),
+        *(numpy_helper.from_array(np.array(fold, dtype=np.int64), f"fold_{fold}") for fold in range(len(forests))),
+    ]
+    not_a_number = numpy_helper.from_array(np.array([np.nan], dtype=np.float32))
+    nodes = [
+        helper.make_node("Shape", ["input"], ["rows"], start=0, end=1),
+        helper.make_node("Concat", ["rows", "axis_1"], ["margin_shape"], axis=0),
+        helper.make_node("ConstantOfShape", ["margin_shape"], ["filled_0"], value=not_a_number),
+    ]
+    for fold, forest in enumerate(forests):
+        filled = f"filled_{fold + 1}" if fold + 1 < len(forests) else "margin"
+        nodes += [
+            helper.make_node("Equal", ["fold", f"fold_{fold}"], [f"is_{fold}"]),
+            helper.make_node("NonZero", [f"is_{fold}"], [f"where_{fold}"]),
+            helper.make_node("Squeeze", [f"where_{fold}", "axis_0"], [f"rows_{fold}"]),
+            helper.make_node("Unsqueeze", [f"rows_{fold}", "axis_1"], [f"index_{fold}"]),
+            helper.make_node("Gather", ["input", f"rows_{fold}"], [f"input_{fold}"], axis=0),
+            *_ensemble(forest, f"input_{fold}", f"margin_{fold}"),
+            helper.make_node("ScatterND", [f"filled_{fold}", f"index_{fold}", f"margin_{fold}"], [filled]),
+        ]
+    inputs = [helper.make_tensor_value_info("fold", TensorProto.INT64, [ROWS])]
+    return _serialised(nodes, constants, metadata, kind="folds", more_inputs=inputs)
+
+
+def build_leaf_model(ensemble: Any, *, n_features: int) -> bytes:
+    """The nodes of an ensemble out of a written model, with output ``leaf`` float32 ``[None, n_trees]``: the reached nodes.
+
+    Every tree becomes a target of its own and every leaf's weight its node number (exact in float32 below 2^24).
+    """
+    from onnx import TensorProto, helper
+
+    attributes = {
+        name: value for name, value in attributes_of(ensemble).items() if not name.startswith(("target_", "base_"))
+    }
+    trees = np.asarray(attributes_of(ensemble)["target_treeids"])
+    n_trees = int(trees.max()) + 1
+    leaves = attributes_of(ensemble)["target_nodeids"]
+    if max(leaves) >= 2**24:
+        raise MlbkgError(f"a tree of {max(leaves)} nodes is too large to be checked")
+    is_double = "nodes_values_as_tensor" in attributes
+    targets = {
+        "target_treeids": trees.tolist(),
+        "target_nodeids": leaves,
+        "target_ids": trees.tolist(),
+        **_numbers("target_weights", np.asarray(leaves, dtype=np.float64), is_double=is_double),
+    }
+    source = "exact" if is_double else "input"
+    nodes = [helper.make_node("Cast", ["input"], ["exact"], to=TensorProto.DOUBLE)] if is_double else []
+    nodes.append(
+        helper.make_node(ENSEMBLE, [source], ["leaf"], domain=ML_DOMAIN, **{**attributes, **targets, "n_targets": n_trees})
+    )
+    graph = helper.make_graph(
+        nodes,
+        "leaves",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [ROWS, n_features])],
+        [helper.make_tensor_value_info("leaf", TensorProto.FLOAT, [ROWS, n_trees])],
+    )
+    return _bytes_of(helper.make_model(graph, opset_imports=_opsets(), ir_version=IR_VERSION))
+
+
+def attributes_of(node: Any) -> dict[str, Any]:
+    """Attribute -> value, as ``onnx.helper.make_node`` takes them."""
+    from onnx import helper
+
+    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+
+
+def _ensemble(forest: Forest, source: str, margin: str) -> list[Any]:
+    """``source`` float32 ``[None, n_features]`` -> ``margin`` float32 ``[None, 1]``."""
+    from onnx import TensorProto, helper
+
+    is_double = forest.precision == "float64"
+    exact = f"{margin}_input"
+    nodes = [helper.make_node("Cast", [source], [exact], to=TensorProto.DOUBLE)] if is_double else []
+    attributes = _ensemble_attributes(forest, is_double=is_double)
+    nodes.append(helper.make_node(ENSEMBLE, [exact if is_double else source], [margin], domain=ML_DOMAIN, **attributes))
+    return nodes
+
+
+def _ensemble_attributes(forest: Forest, *, is_double: bool) -> dict[str, Any]:
+    is_leaf = forest.feature < 0
+    tree = forest.tree
+    node = np.arange(forest.n_nodes) - forest.tree_offset[tree]
+    modes = np.where(is_leaf, "LEAF", _MODES[forest.op])
+    return {
+        "n_targets": 1,
+        "aggregate_function": "SUM",
+        "nodes_treeids": tree.tolist(),
+        "nodes_nodeids": node.tolist(),
+        "nodes_modes": modes.tolist(),
+        "nodes_featureids": np.where(is_leaf, 0, forest.feature).tolist(),
+        "nodes_truenodeids": np.where(is_leaf, 0, forest.left).tolist(),
+        "nodes_falsenodeids": np.where(is_leaf, 0, forest.right).tolist(),
+        "nodes_missing_value_tracks_true": (forest.missing_left & ~is_leaf).astype(int).tolist(),
+        **_numbers("nodes_values", np.where(is_leaf, 0, forest.threshold), is_double=is_double),
+        "target_treeids": tree[is_leaf].tolist(),
+        "target_nodeids": node[is_leaf].tolist(),
+        "target_ids": [0] * int(is_leaf.sum()),
+        **_numbers("target_weights", _with_base(forest)[is_leaf], is_double=is_double),
+    }
+
+
+def _with_base(forest: Forest) -> NDArray[Any]:
+    kind = np.dtype(forest.precision)
+    value = forest.value.astype(kind)
+    first = slice(0, int(forest.tree_offset[1]))
+    value[first] += kind.type(forest.base_margin)
+    return value
+
+
+def _numbers(name: str, values: NDArray[Any], *, is_double: bool) -> dict[str, Any]:
+    from onnx import numpy_helper
+
+    if is_double:
+        return {f"{name}_as_tensor": numpy_helper.from_array(values.astype(np.float64), name)}
+    return {name: values.astype(np.float32).tolist()}
+
+
+def _serialised(
+    nodes: list[Any], constants: list[Any], metadata: ModelMetadata, *, kind: str, more_inputs: Sequence[Any] = ()
+) -> bytes:
+    from onnx import TensorProto, helper
+
+    nodes = [*nodes, helper.make_node("Sigmoid", ["margin"], ["output"])]
+    width = len(metadata.features)
+    inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, [ROWS, width]), *more_inputs]
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [ROWS, 1]) for name in ("output", "margin")]
+    graph = helper.make_graph(nodes, metadata.analysis, inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=_opsets(), ir_version=IR_VERSION, producer_name="mlbkg")
+    _set_props(model, {**metadata.to_props(), f"{PREFIX}kind": kind})
+    return _bytes_of(model)
+
+
+def _set_props(model: Any, props: Mapping[str, str]) -> None:
+    for name in sorted(props):
+        entry = model.metadata_props.add()
+        entry.key, entry.value = name, props[name]
+
+
+def _opsets() -> list[Any]:
+    from onnx import helper
+
+    return [helper.make_opsetid("", OPSET), helper.make_opsetid(ML_DOMAIN, ML_OPSET)]
+
+
+def _bytes_of(model: Any) -> bytes:
+    from onnx import checker
+
+    checker.check_model(model)
+    return bytes(model.SerializeToString(deterministic=True))

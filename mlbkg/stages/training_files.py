@@ -1,0 +1,160 @@
+"""What a training leaves in its run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlbkg.atomic import atomic_write
+from mlbkg.config.load import resolved_yaml
+from mlbkg.evaluation.distributions import feature_distributions
+from mlbkg.evaluation.estimates import to_plain
+from mlbkg.evaluation.metrics import auc
+from mlbkg.ntuples.write import AtomicRootWriter
+from mlbkg.report.figures import TrainingFigures, draw_all
+from mlbkg.report.style import Caption
+from mlbkg.stages.progress import Progress
+from mlbkg.stages.run_folder import write_manifest
+from mlbkg.stages.stopwatch import Stopwatch
+from mlbkg.stages.training_evaluation import probability
+from mlbkg.stages.training_export import export_all
+
+if TYPE_CHECKING:
+    from mlbkg.stages.train import Trained
+
+OUT_OF_FOLD = "out_of_fold.root"
+EVALUATION = "evaluation.json"
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """``artifacts``: what a tracking server gets beside the model. ``fold_auc``: classifier -> AUC of each fold."""
+
+    folder: Path
+    artifacts: tuple[Path, ...]
+    fold_auc: Mapping[str, tuple[float, ...]]
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model.onnx"
+
+    @property
+    def folds_model(self) -> Path:
+        return self.folder / "folds.onnx"
+
+    @property
+    def figures(self) -> Path:
+        return self.folder / "figures"
+
+    def moved(self, folder: Path) -> TrainingFiles:
+        """The same after the folder was renamed."""
+        artifacts = tuple(folder / path.relative_to(self.folder) for path in self.artifacts)
+        return replace(self, folder=folder, artifacts=artifacts)
+
+
+def write_training(trained: Trained, folder: Path, *, watch: Stopwatch, progress: Progress) -> TrainingFiles:
+    """Fill ``folder``; its manifest comes last. Raises :class:`ParityError` where ONNX and a classifier disagree."""
+    fold_auc = _fold_auc(trained)
+    with watch.part("export"):
+        export_all(trained, folder, progress=progress)
+    with watch.part("figures"):
+        figures = _draw(trained, folder / "figures", progress=progress)
+    with watch.part("tables"):
+        _write_out_of_fold(trained, folder / OUT_OF_FOLD)
+        texts = _write_texts(trained, folder)
+        _finish(trained, folder)
+    artifacts = (*texts, folder / "card.md", *figures.values())
+    return TrainingFiles(folder, artifacts, fold_auc)
+
+
+def _fold_auc(trained: Trained) -> dict[str, tuple[float, ...]]:
+    sample = trained.data.sample
+    return {
+        fit.contender.label: tuple(
+            auc(fit.margin[rows], sample.label[rows], sample.weight[rows])
+            for rows in (split.scored for split in trained.data.splits)
+        )
+        for fit in trained.fits
+    }
+
+
+def _draw(trained: Trained, folder: Path, *, progress: Progress) -> dict[str, Path]:
+    config, data = trained.loaded.config, trained.data
+    sample = data.sample
+    advance = progress.step("draw figures", total=1, unit="set")
+    units = {name: feature.unit for name, feature in trained.recipe.library.items()}
+    columns = {name: sample.features[:, i] for i, name in enumerate(sample.feature_names)}
+    distributions = feature_distributions(
+        {**columns, **{name: values for name, values in sample.spectators.items() if name not in columns}},
+        sample.label,
+        sample.weight,
+        sample.category,
+        category_names=sample.category_names,
+        event_index=data.event_index,
+        units=units,
+    )
+    drawn = draw_all(
+        TrainingFigures(
+            caption=Caption(config.title or config.analysis, config.luminosity_per_fb, origin=config.origin),
+            evaluations={evaluation.name: evaluation for evaluation in trained.evaluations},
+            distributions=distributions,
+            learning_curves={fit.contender.label: fit.curves for fit in trained.fits},
+            units=units,
+            reference=trained.reference,
+        ),
+        folder,
+    )
+    advance(1)
+    return drawn
+
+
+def _write_out_of_fold(trained: Trained, path: Path) -> None:
+    """One row per candidate: who it is, its weight, and every classifier's out-of-fold score."""
+    sample, config = trained.data.sample, trained.loaded.config
+    columns: dict[str, Any] = {name: sample.event_id[:, i] for i, name in enumerate(config.ntuples.event_id)}
+    columns |= {
+        "fold": sample.fold.astype(np.int32),
+        "label": sample.label.astype(np.int32),
+        "category": sample.category.astype(np.int32),
+        "physics_weight": sample.weight,
+        "training_weight": trained.data.weight,
+        **sample.spectators,
+    }
+    for fit in trained.fits:
+        columns[f"score_{fit.contender.label}"] = probability(fit.margin).astype(np.float32)
+        columns[f"margin_{fit.contender.label}"] = fit.margin
+    metadata = {"categories": list(sample.category_names), "champion": trained.evaluations[trained.champion].name}
+    with AtomicRootWriter(path, tree="out_of_fold", metadata=metadata) as writer:
+        writer.extend(columns)
+
+
+def _write_texts(trained: Trained, folder: Path) -> tuple[Path, ...]:
+    texts = {
+        "config.yaml": trained.loaded.text,
+        "config.resolved.yaml": resolved_yaml(trained.loaded.config),
+        EVALUATION: json.dumps([to_plain(found) for found in trained.evaluations], indent=1) + "\n",
+        "cutflow.json": json.dumps([to_plain(count) for count in trained.data.cutflow], indent=1) + "\n",
+    }
+    for name, text in texts.items():
+        with atomic_write(folder / name) as file:
+            file.write(text)
+    return tuple(folder / name for name in texts)
+
+
+def _finish(trained: Trained, folder: Path) -> None:
+    data = trained.data
+    write_manifest(
+        folder,
+        {
+            "stage": "train",
+            "analysis": trained.loaded.config.analysis,
+            "champion": trained.evaluations[trained.champion].name,
+            "inputs": {"config_sha256": trained.loaded.sha256, "data": data.fingerprints, "rows": data.rows},
+            "negative_weights": {name: to_plain(report) for name, report in data.negative_weights.items()},
+        },
+    )
