@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from mlbkg.cli.analysis import add_to as add_analysis
 from mlbkg.cli.look import add_to as add_look
-from mlbkg.cli.output import fail
+from mlbkg.cli.output import INTERRUPTED, fail
 
 app = typer.Typer(
     name="mlbkg",
@@ -40,14 +39,17 @@ def main() -> None:
     """Entry point: exit 0 done, 1 the work failed, 2 the command line or config is wrong."""
     try:
         code = app(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        code = 2
-    except click.UsageError as error:
-        usage = error.ctx.get_usage() if error.ctx else ""
-        text = f"{error.format_message()}\n{usage}".rstrip()
-        fail(error.format_message(), text, where="command line", hint=usage, as_json="--json" in sys.argv)
-        code = 2
-    except click.Abort:
-        code = 130
+    except typer.Abort:
+        code = INTERRUPTED
+    except typer.TyperException as error:
+        code = _wrong_command_line(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _wrong_command_line(error: typer.TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    usage = context.get_usage() if context else "Usage: mlbkg COMMAND; list the commands: mlbkg --help"
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    text = message if message.startswith("Usage") else f"{message}\n{usage}"
+    fail(message, text, where="command line", hint=usage, as_json="--json" in sys.argv)
+    return 2

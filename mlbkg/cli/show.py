@@ -104,22 +104,28 @@ def _paths_text(found: Mapping[str, Any]) -> str:
 
 
 def select_text(found: Mapping[str, Any]) -> str:
+    width = max(len(row["sample"]) for row in found["cutflow"])
     rows = [
         (
-            row["sample"] if row["cut"] == "read" else "",
-            row["cut"],
+            f"{row['sample'] if row['cut'] == 'read' else '':<{width}}  {row['cut']}",
             f"{row['events']:,}",
-            f"{number(row['weighted'])} ± {number(row['error'])}",
+            _expected(row),
         )
         for row in found["cutflow"]
     ]
     lines = [
-        table("Cutflow", ("sample", "cut", "candidates", "expected"), rows),
+        table(f"Cutflow, {found['model']}", ("sample and cut", "candidates", "expected"), rows),
+        "",
         *(f"wrote {file['skim']}" for file in found["files"]),
-        f"{found['candidates_selected']:,} of {found['candidates_read']:,} candidates selected "
-        f"in {found['seconds']:.1f} s with {found['model']}",
+        f"{found['candidates_selected']:,} of {found['candidates_read']:,} candidates selected in {found['seconds']:.1f} s",
     ]
     return "\n".join(lines)
+
+
+def _expected(row: Mapping[str, Any]) -> str:
+    if row["upper_90"] is not None:
+        return f"< {row['upper_90']:,.3g} (90 %)"
+    return f"{number(row['weighted'])} ± {number(row['error'])}"
 
 
 def features_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -148,12 +154,39 @@ def branches_text(found: Mapping[str, Any]) -> str:
 
 
 def inspect_text(found: Mapping[str, Any]) -> str:
-    head = [(key, value) for key, value in found.items() if not isinstance(value, list | dict)]
-    lines = [listing(str(found.get("path", "model")), ("", ""), head)]
-    if found.get("features"):
-        rows = [(i, f["name"], f["unit"], f["basf2"]) for i, f in enumerate(found["features"], 1)]
-        lines.append(listing("Features, in the order of the input", ("", "name", "unit", "basf2"), rows))
-    for key, value in found.items():
-        if isinstance(value, dict) and value:
-            lines.append(listing(key.replace("_", " "), ("", ""), value.items()))
-    return "\n\n".join(lines)
+    checked = "checked against its manifest" if found["verified"] else "no manifest beside it"
+    lines = [
+        f"{found['model']}: {found['bytes']:,} bytes, sha256 {found['sha256'][:16]}…, {checked}",
+        f"{found['trees']} trees, {found['nodes']:,} nodes, at most {found['depth']} comparisons deep, "
+        f"{found['n_features']} features, " + ("takes the fold of each event" if found["takes_fold"] else "no fold input"),
+    ]
+    if found["metadata"] is None:
+        return "\n".join([*lines, "Not written by mlbkg: it does not name its features."])
+    about = found["metadata"]
+    lines += [
+        f"analysis {about['analysis']}, backend {about['backend']}, {about['n_folds']} folds by "
+        f"{', '.join(about['event_id'])} (salt '{about['salt']}')",
+        "",
+        listing(
+            "Features, in the order of the input",
+            ("", "name", "unit", "basf2"),
+            [(i, entry["name"], entry["unit"], entry["basf2"]) for i, entry in enumerate(about["features"], 1)],
+        ),
+        "",
+        table(
+            "Working points, out of fold",
+            ("rule", "score >=", "signal kept", "background kept"),
+            [
+                (
+                    point["name"],
+                    f"{point['threshold']:.6g}",
+                    f"{100 * point['signal_efficiency']:.2f} %",
+                    f"{100 * point['background_efficiency']:.3g} %",
+                )
+                for point in about["working_points"]
+            ],
+        ),
+        "",
+        "trained with " + ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
+    ]
+    return "\n".join(lines)

@@ -134,15 +134,18 @@ def _weight_below(score: Array, other: Array, weight: Array) -> Array:
 
 
 def threshold_at(score: Array, weight: Array, *, efficiency: float) -> float:
-    """The highest threshold whose selection ``score >= threshold`` keeps at least ``efficiency`` of the weight.
+    """The threshold of ``score >= threshold`` that keeps at least ``efficiency`` of the weight, and no row more than needed.
 
-    It is one of the scores, rounded down to float32 so that a model that answers in float32 keeps the same rows; rows tied
-    with it are kept, so the share kept can exceed what was asked for.
+    It is a float32 number half way to the next lower score, so that another program's rounding of a score moves no row across
+    it. Rows with equal scores are kept together, so the share kept can exceed what was asked for.
     """
     order = np.argsort(-score, kind="stable")
     kept = np.cumsum(weight[order])
     reached = kept >= efficiency * kept[-1] * (1 - 1e-12)
-    return float32_floor(float(score[order[int(reached.argmax())]]))
+    last_kept = float(score[order[int(reached.argmax())]])
+    lower = score[score < last_kept]
+    middle = float32_floor((last_kept + float(lower.max())) / 2) if len(lower) else 0.0
+    return middle if len(lower) and middle > lower.max() else float32_floor(last_kept)
 
 
 def float32_floor(value: float) -> float:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import mlbkg.report.style as style
 from mlbkg.evaluation.estimates import Array, Efficiency
 from mlbkg.evaluation.evaluate import Evaluation
 from mlbkg.evaluation.metrics import Roc
 from mlbkg.evaluation.overtraining import Overtraining, ScorePair
-import mlbkg.report.style as style
 from mlbkg.report.style import Caption
 from mlbkg.report.tables import Reference, format_estimate, format_p_value
 

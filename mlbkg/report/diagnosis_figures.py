@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+import mlbkg.report.style as style
 from mlbkg.evaluation.estimates import Array
 from mlbkg.evaluation.evaluate import Evaluation
 from mlbkg.evaluation.sculpting import Sculpting
-import mlbkg.report.style as style
 from mlbkg.report.style import Caption
 from mlbkg.report.tables import format_p_value
 

@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from mlbkg.evaluation.distributions import Distribution
 from mlbkg.evaluation.evaluate import Evaluation
+from mlbkg.parallel import parallel_map
 from mlbkg.report.classifier_figures import (
     draw_background_efficiency,
     draw_calibration,
@@ -38,27 +40,65 @@ class TrainingFigures:
     reference: Reference | None = None
 
 
-def draw_all(inputs: TrainingFigures, folder: Path) -> dict[str, Path]:
+def draw_all(inputs: TrainingFigures, folder: Path, *, workers: int = 1) -> dict[str, Path]:
     """Write PNG files into ``folder``: name -> file, the comparisons first, then each classifier, then the sample."""
-    caption = inputs.caption
-    figures = {
-        "roc": draw_roc(inputs.evaluations, folder / "roc.png", caption=caption, reference=inputs.reference),
-        "background_efficiency": draw_background_efficiency(
-            inputs.evaluations, folder / "background_efficiency.png", caption=caption
-        ),
-        "calibration": draw_calibration(inputs.evaluations, folder / "calibration.png", caption=caption),
-    }
-    if any(len(fold) for folds in inputs.learning_curves.values() for fold in folds):
-        path = folder / "learning_curves.png"
-        figures["learning_curves"] = draw_learning_curves(inputs.learning_curves, path, caption=caption)
-    for name, evaluation in inputs.evaluations.items():
-        figures.update(draw_classifier(evaluation, folder, caption=caption, units=inputs.units, name=_file_name(name)))
-    for start in range(0, len(inputs.distributions), PER_PAGE):
-        page = f"features_{start // PER_PAGE + 1}"
-        figures[page] = draw_feature_page(
-            inputs.distributions[start : start + PER_PAGE], folder / f"{page}.png", caption=caption
-        )
-    return figures
+    pages = [inputs.distributions[start : start + PER_PAGE] for start in range(0, len(inputs.distributions), PER_PAGE)]
+    tasks: list[_Task] = [
+        _Comparison(inputs, folder),
+        *(_Classifier(found, folder, inputs, _file_name(name)) for name, found in inputs.evaluations.items()),
+        *(_Page(page, folder / f"features_{number}.png", inputs.caption) for number, page in enumerate(pages, 1)),
+    ]
+    drawn = [path for paths in parallel_map(_draw, tasks, workers=workers) for path in paths]
+    return {path.stem: path for path in drawn}
+
+
+class _Task(Protocol):
+    """Some of the figures: what a worker process is sent."""
+
+    def draw(self) -> list[Path]: ...
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    inputs: TrainingFigures
+    folder: Path
+
+    def draw(self) -> list[Path]:
+        of, folder, caption = self.inputs, self.folder, self.inputs.caption
+        drawn = [
+            draw_roc(of.evaluations, folder / "roc.png", caption=caption, reference=of.reference),
+            draw_background_efficiency(of.evaluations, folder / "background_efficiency.png", caption=caption),
+            draw_calibration(of.evaluations, folder / "calibration.png", caption=caption),
+        ]
+        if any(len(fold) for folds in of.learning_curves.values() for fold in folds):
+            drawn.append(draw_learning_curves(of.learning_curves, folder / "learning_curves.png", caption=caption))
+        return drawn
+
+
+@dataclass(frozen=True)
+class _Classifier:
+    evaluation: Evaluation
+    folder: Path
+    inputs: TrainingFigures
+    name: str
+
+    def draw(self) -> list[Path]:
+        caption, units = self.inputs.caption, self.inputs.units
+        return list(draw_classifier(self.evaluation, self.folder, caption=caption, units=units, name=self.name).values())
+
+
+@dataclass(frozen=True)
+class _Page:
+    distributions: tuple[Distribution, ...]
+    path: Path
+    caption: Caption
+
+    def draw(self) -> list[Path]:
+        return [draw_feature_page(self.distributions, self.path, caption=self.caption)]
+
+
+def _draw(task: _Task) -> list[Path]:
+    return task.draw()
 
 
 def draw_classifier(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlbkg.evaluation.distributions import Distribution
 import mlbkg.report.style as style
+from mlbkg.evaluation.distributions import Distribution
 from mlbkg.report.style import Caption
 
 if TYPE_CHECKING:

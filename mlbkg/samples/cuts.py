@@ -14,13 +14,18 @@ from mlbkg.errors import EmptySampleError
 
 @dataclass(frozen=True)
 class CutCount:
-    """What is left after ``cut``: candidates, sum of physics weights, and its standard deviation."""
+    """What is left after ``cut``: candidates, sum of physics weights, and its standard deviation.
+
+    ``upper_90``: where nothing is left, what the sum is below at 90 % confidence: ln 10 candidates of the mean weight that
+    was read (each counted by its weight); None where something is left.
+    """
 
     cut: str
     sample: str
     events: int
     weighted: float
     error: float
+    upper_90: float | None = None
 
 
 @dataclass
@@ -62,8 +67,10 @@ class CutCounter:
                 self.saw(step, name, np.asarray(values))
 
     def counts(self) -> tuple[CutCount, ...]:
+        typical = float(self._sum_of_squares[0] / self._sum[0]) if self._sum[0] > 0 else 0.0
+        upper = math.log(10) * typical
         return tuple(
-            CutCount(cut, self.sample, int(n), float(total), math.sqrt(squares))
+            CutCount(cut, self.sample, int(n), float(total), math.sqrt(squares), None if n else upper)
             for cut, n, total, squares in zip(
                 ("read", *self.cuts), self._events, self._sum, self._sum_of_squares, strict=True
             )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlbkg.samples.cuts import CutCount
 
@@ -42,9 +43,16 @@ def merge_counts(parts: Iterable[Sequence[CutCount]]) -> tuple[CutCount, ...]:
 
 
 def _added(a: CutCount, b: CutCount) -> CutCount:
-    cut = a.cut if a.cut == b.cut else f"{a.cut} / {b.cut}"
-    return CutCount(cut, a.sample, a.events + b.events, a.weighted + b.weighted, (a.error**2 + b.error**2) ** 0.5)
+    bounds = [part.upper_90 for part in (a, b) if part.upper_90 is not None]
+    return CutCount(
+        cut=a.cut if a.cut == b.cut else f"{a.cut} / {b.cut}",
+        sample=a.sample,
+        events=a.events + b.events,
+        weighted=a.weighted + b.weighted,
+        error=math.hypot(a.error, b.error),
+        upper_90=max(bounds) if bounds and a.events + b.events == 0 else None,
+    )
 
 
 def _renamed(count: CutCount, name: str) -> CutCount:
-    return CutCount(count.cut, name, count.events, count.weighted, count.error)
+    return replace(count, sample=name)

@@ -69,8 +69,9 @@ def select(
     """Score every candidate of every sample and write those above the working point.
 
     ``model``: the latest training's ``folds.onnx`` by default, which scores no event by a forest that saw it.
-    ``output``: the run's ``select`` folder by default. Raises :class:`FeatureMismatchError` where model and config do not have the same
-    features, and :class:`ConfigError` where the model has no such working point or saw the samples' events.
+    ``output``: the run's ``select`` folder by default. Raises :class:`FeatureMismatchError` where model and config do
+    not have the same features, and :class:`ConfigError` where the model has no such working point or saw the samples'
+    events.
     """
     begin = time.perf_counter()
     loaded = load(config_path)

@@ -108,7 +108,7 @@ def train(config_path: Path, *, workers: int | None = None, progress: Progress |
     trained = Trained(loaded, recipe, data, fits, evaluations, champion_of(evaluations, by=loaded.config.training.champion))
     run = new_run(loaded.config.analysis)
     with run.writing("train") as folder:
-        files = write_training(trained, folder, watch=watch, progress=progress)
+        files = write_training(trained, folder, watch=watch, workers=workers, progress=progress)
     files = files.moved(run.stage("train"))
     with watch.part("tracking"):
         log = log_training(trained, run, files, seconds=watch.seconds)

@@ -57,13 +57,13 @@ class TrainingFiles:
         return replace(self, folder=folder, artifacts=artifacts)
 
 
-def write_training(trained: Trained, folder: Path, *, watch: Stopwatch, progress: Progress) -> TrainingFiles:
+def write_training(trained: Trained, folder: Path, *, watch: Stopwatch, workers: int, progress: Progress) -> TrainingFiles:
     """Fill ``folder``; its manifest comes last. Raises :class:`ParityError` where ONNX and a classifier disagree."""
     fold_auc = _fold_auc(trained)
     with watch.part("export"):
         export_all(trained, folder, progress=progress)
     with watch.part("figures"):
-        figures = _draw(trained, folder / "figures", progress=progress)
+        figures = _draw(trained, folder / "figures", workers=workers, progress=progress)
     with watch.part("tables"):
         _write_out_of_fold(trained, folder / OUT_OF_FOLD)
         texts = _write_texts(trained, folder)
@@ -83,7 +83,7 @@ def _fold_auc(trained: Trained) -> dict[str, tuple[float, ...]]:
     }
 
 
-def _draw(trained: Trained, folder: Path, *, progress: Progress) -> dict[str, Path]:
+def _draw(trained: Trained, folder: Path, *, workers: int, progress: Progress) -> dict[str, Path]:
     config, data = trained.loaded.config, trained.data
     sample = data.sample
     advance = progress.step("draw figures", total=1, unit="set")
@@ -108,6 +108,7 @@ def _draw(trained: Trained, folder: Path, *, progress: Progress) -> dict[str, Pa
             reference=trained.reference,
         ),
         folder,
+        workers=workers,
     )
     advance(1)
     return drawn

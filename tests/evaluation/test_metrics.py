@@ -63,10 +63,16 @@ def test_threshold_keeps_at_least_what_was_asked_and_ties_with_it():
     score = np.array([0.9, 0.5, 0.5, 0.5, 0.1])
     weight = np.array([1.0, 1.0, 1.0, 1.0, 1.0])
     threshold = threshold_at(score, weight, efficiency=0.4)
-    assert threshold == 0.5
+    assert threshold == float32_floor(0.3)
     assert weight[score >= threshold].sum() / weight.sum() == pytest.approx(0.8)
-    assert threshold_at(score, weight, efficiency=0.2) == float32_floor(0.9)
+    assert threshold_at(score, weight, efficiency=0.2) == float32_floor(0.7)
     assert threshold_at(score, weight, efficiency=1.0) == float32_floor(0.1)
+
+
+def test_a_threshold_between_neighbouring_float32_numbers_still_tells_them_apart():
+    one = np.float32(0.75)
+    score = np.array([one, np.nextafter(one, np.float32(0))], dtype=np.float64)
+    assert threshold_at(score, np.ones(2), efficiency=0.5) == float(one)
 
 
 def test_thresholds_are_float32_that_keep_every_row_in_float32_too():
