@@ -136,8 +136,8 @@ def _weight_below(score: Array, other: Array, weight: Array) -> Array:
 def threshold_at(score: Array, weight: Array, *, efficiency: float) -> float:
     """The threshold of ``score >= threshold`` that keeps at least ``efficiency`` of the weight, and no row more than needed.
 
-    It is a float32 number half way to the next lower score, so that another program's rounding of a score moves no row across
-    it. Rows with equal scores are kept together, so the share kept can exceed what was asked for.
+    It is a float32 number half way to the next lower score, so that another program's rounding of a score moves no row
+    across it. Rows with equal scores are kept together, so the share kept can exceed what was asked for.
     """
     order = np.argsort(-score, kind="stable")
     kept = np.cumsum(weight[order])

@@ -23,6 +23,10 @@ from scipy.stats import rankdata
 
 from mlbkg.classifiers.base import BACKENDS, Backend, FittedClassifier, TrainingSet
 from mlbkg.errors import FeatureMismatchError, MlbkgError, WeightError
+from mlbkg.export.metadata import FeatureInfo, ModelMetadata
+from mlbkg.export.model_card import CardText
+from mlbkg.export.parity import open_session
+from mlbkg.export.write import export
 
 N_FEATURES = 5
 SEPARATION = 1.5  # distance of the two means in the first feature, in standard deviations
@@ -265,6 +269,32 @@ class ClassifierCases:
         np.maximum.at(highest, path.ravel(), margin)
         np.testing.assert_array_equal(lowest, highest)
         assert len(np.unique(margin)) > 100
+
+    def test_onnx_answers_as_trained(self, fitted: FittedClassifier, tmp_path: Path) -> None:
+        """Every decision path is the same and probabilities differ by at most 1e-6, on adversarial rows too."""
+        features = tuple(FeatureInfo(f"x{i}") for i in range(N_FEATURES))
+        metadata = ModelMetadata(
+            analysis="cases",
+            title="",
+            backend=self.backend,
+            features=features,
+            n_folds=1,
+            salt="",
+            event_id=("event",),
+            working_points=(),
+            class_prior=0.5,
+            config={},
+            data_fingerprints={},
+            versions={},
+        )
+        card = CardText(training={}, performance={}, limits=())
+        X = hard_rows(500, seed=12)
+        exported = export([fitted], X, tmp_path, metadata=metadata, card=card)
+        assert exported.parity.different_paths == 0
+        assert exported.parity.max_abs_dp <= 1e-6
+        session = open_session(exported.model.read_bytes())
+        output = session.run(["output"], {"input": X})[0][:, 0]
+        np.testing.assert_allclose(output, fitted.predict(X), atol=1e-6)
 
     def test_no_rows_to_predict(self, fitted: FittedClassifier) -> None:
         nothing = np.empty((0, N_FEATURES), dtype=np.float32)

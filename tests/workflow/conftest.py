@@ -31,13 +31,6 @@ selection: {{working_point: {{signal_efficiency: 0.8}}}}
 tracking: {{uri: "sqlite:///mlflow.db"}}
 """
 XGBOOST = "    - {backend: xgboost, n_estimators: 20, max_depth: 3}"
-ALL = "\n".join(
-    [
-        XGBOOST,
-        "    - {backend: lightgbm, n_estimators: 20, num_leaves: 7}",
-        "    - {backend: hist_gradient_boosting, n_estimators: 20, max_leaf_nodes: 7}",
-    ]
-)
 
 
 def write_candidates(path: Path, *, n: int, shift: float, run: int, seed: int) -> None:
