@@ -170,7 +170,15 @@ ALIASES = {
     "arctanh": "atanh",
 }
 
-CONSTANTS: dict[str, bool | float] = {"true": True, "false": False, "True": True, "False": False, "pi": math.pi}
+CONSTANTS: dict[str, bool | float] = {
+    "true": True,
+    "false": False,
+    "True": True,
+    "False": False,
+    "pi": math.pi,
+    "nan": math.nan,
+}
+"""``nan`` turns a sentinel into what it stands for: ``where(x == -999, nan, x)``."""
 
 
 def find_function(name: str) -> str | None:

@@ -99,6 +99,7 @@ def test_precedence(text: str, same: str) -> None:
         ("max(a, b)", [2.0, 2.0, 3.0, NAN]),
         ("where(a > 1, a, -1)", [-1.0, 2.0, 3.0, -1.0]),
         ("where(a > 1, a > 2, true)", [True, False, True, True]),
+        ("where(c == 2, nan, c)", [3.0, 1.0, NAN, NAN]),
         ("hypot(3, 4 + 0 * c)", [5.0] * 4),
         ("rad(180) + 0 * c", [math.pi] * 4),
         ("isnan(a)", [False, False, False, True]),
