@@ -51,18 +51,18 @@ def load_samples(
         for source in sources
         for file in source.files
     ]
-    parts: dict[str, list[Sample]] = {source.name: [] for source in sources}
     counters = {s.name: CutCounter(s.name, cuts_of(s, recipe), len(s.files)) for s in sources}
     loaded = parallel_map(_load, tasks, workers=workers, on_progress=on_rows)
+    parts, rows = [], dict.fromkeys(counters, 0)
     for task, (part, counter) in zip(tasks, loaded, strict=True):
-        parts[task.source.name].append(part)
+        parts.append(part)
+        rows[task.source.name] += len(part)
         counters[task.source.name].merge(counter)
     for counter in counters.values():
         counter.raise_if_empty()
-    whole = {name: concatenate(found) for name, found in parts.items()}
-    index = np.repeat(np.arange(len(sources), dtype=np.int16), [len(whole[s.name]) for s in sources])
+    index = np.repeat(np.arange(len(sources), dtype=np.int16), list(rows.values()))
     counts = tuple(count for counter in counters.values() for count in counter.counts())
-    return LoadedSamples(concatenate(list(whole.values())), index, counts)
+    return LoadedSamples(concatenate(parts), index, counts)
 
 
 def _load(task: _Task) -> tuple[Sample, CutCounter]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ class _Task:
     recipe: Recipe
     use: ModelUse
     skim: Path
+    threads: int
 
 
 def apply_model(
@@ -72,12 +73,14 @@ def apply_model(
     workers: int,
     on_candidates: Callable[[int], None] | None = None,
 ) -> Iterator[SelectedFile | FailedFile]:
-    """Select every file of every source into ``folder/<sample>[_<number>].root``.
+    """Select every file of every source into ``folder/<sample>[_<number>].root``, in ``workers`` processes.
 
-    A file that cannot be read is answered with a :class:`FailedFile`, and the others go on.
+    Each file is scored by as many threads as there are workers, so that one large file keeps all cores busy, too; where
+    other processes do so already, the threads only take turns. A file that cannot be read is answered with a
+    :class:`FailedFile`, and the others go on.
     """
     tasks = [
-        _Task(replace(source, files=(file,)), recipe, use, folder / _skim_name(source, i))
+        _Task(replace(source, files=(file,)), recipe, use, folder / _skim_name(source, i), workers)
         for source in sources
         for i, file in enumerate(source.files)
     ]
@@ -99,14 +102,16 @@ def _select_file(task: _Task) -> SelectedFile | FailedFile:
 def _select(task: _Task) -> SelectedFile:
     source, use = task.source, task.use
     kept = _kept_branches(task)
-    scorer = open_scorer(use.model.read_bytes(), threads=1)
     counter = CutCounter(source.name, [*cuts_of(source, task.recipe), f"score >= {use.threshold:.6g}"], 1)
     last = len(counter.cuts)
     written = selected = 0
     tree = "candidates" if task.recipe.pair else source.tree
-    with AtomicRootWriter(task.skim, tree=tree, metadata={"sample": source.name}) as writer:
-        for block in stream(source, task.recipe, counter, keep=kept):
-            columns = _scored(block, task, scorer, kept)
+    with (
+        open_scorer(use.model.read_bytes(), threads=task.threads) as scorer,
+        AtomicRootWriter(task.skim, tree=tree, metadata={"sample": source.name}) as writer,
+    ):
+        blocks = stream(source, task.recipe, counter, keep=kept)
+        for block, columns in _scored(blocks, task, scorer, kept):
             passed = columns["score"] >= np.float32(use.threshold)
             counter.count(last, block.weight[passed])
             selected += int(passed.sum())
@@ -119,14 +124,34 @@ def _select(task: _Task) -> SelectedFile:
     return SelectedFile(source.name, source.files[0], str(task.skim), counts[0].events, selected, written, counts)
 
 
-def _scored(block: CandidateBlock, task: _Task, scorer: Scorer, kept: Sequence[str]) -> dict[str, Any]:
+def _scored(
+    blocks: Iterable[CandidateBlock], task: _Task, scorer: Scorer, kept: Sequence[str]
+) -> Iterator[tuple[CandidateBlock, dict[str, Any]]]:
+    """Each block with the columns of its skim. The next one is read while its scores are made."""
+    ahead: Callable[[], tuple[CandidateBlock, dict[str, Any]]] | None = None
+    for block in blocks:
+        before, ahead = ahead, _begin(block, task, scorer, kept)
+        if before is not None:
+            yield before()
+    if ahead is not None:
+        yield ahead()
+
+
+def _begin(
+    block: CandidateBlock, task: _Task, scorer: Scorer, kept: Sequence[str]
+) -> Callable[[], tuple[CandidateBlock, dict[str, Any]]]:
     fold = assign_folds(block.event_id, n_folds=task.use.n_folds, salt=task.use.salt)
-    return {
-        **{name: block.columns.column(name) for name in kept},
-        "score": scorer.score(block.matrix(task.recipe.feature_names), fold),
-        "fold": fold.astype(np.int32),
-        "physics_weight": block.weight,
-    }
+    scores = scorer.start(block.matrix(task.recipe.feature_names), fold)
+
+    def finish() -> tuple[CandidateBlock, dict[str, Any]]:
+        return block, {
+            **{name: block.columns.column(name) for name in kept},
+            "score": scores(),
+            "fold": fold.astype(np.int32),
+            "physics_weight": block.weight,
+        }
+
+    return finish
 
 
 def _kept_branches(task: _Task) -> tuple[str, ...]:

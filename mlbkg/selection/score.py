@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,31 +23,49 @@ class Scorer:
 
     session: Any
     takes_fold: bool
+    pool: ThreadPoolExecutor
 
-    def score(self, X: NDArray[np.float32], fold: NDArray[np.int8]) -> NDArray[np.float32]:
-        """Signal probability ``(n,)`` of ``X (n, n_features)``; ``fold (n,)`` is used where the model takes it."""
-        scores = np.empty(len(X), dtype=np.float32)
-        for start in range(0, len(X), BATCH):
-            rows = slice(start, start + BATCH)
-            feed: dict[str, NDArray[Any]] = {"input": np.ascontiguousarray(X[rows], dtype=np.float32)}
-            if self.takes_fold:
-                feed["fold"] = fold[rows].astype(np.int64)
-            scores[rows] = self.session.run(["output"], feed)[0][:, 0]
+    def start(self, X: NDArray[np.float32], fold: NDArray[np.int8]) -> Callable[[], NDArray[np.float32]]:
+        """Begin to score ``X (n, n_features)``; the answer waits for the signal probability ``(n,)``.
+
+        ``fold (n,)`` is used where the model takes it.
+        """
+        batches = [slice(start, start + BATCH) for start in range(0, len(X), BATCH)]
+        running = [self.pool.submit(self._score, X[rows], fold[rows]) for rows in batches]
+
+        def wait() -> NDArray[np.float32]:
+            return np.concatenate([np.empty(0, dtype=np.float32), *(batch.result() for batch in running)])
+
+        return wait
+
+    def _score(self, X: NDArray[np.float32], fold: NDArray[np.int8]) -> NDArray[np.float32]:
+        feed: dict[str, NDArray[Any]] = {"input": np.ascontiguousarray(X, dtype=np.float32)}
+        if self.takes_fold:
+            feed["fold"] = fold.astype(np.int64)
+        scores: NDArray[np.float32] = self.session.run(["output"], feed)[0][:, 0]
         return scores
 
 
-def open_scorer(model: bytes, *, threads: int) -> Scorer:
-    """A session on the bytes of ``model.onnx`` or ``folds.onnx``."""
+@contextmanager
+def open_scorer(model: bytes, *, threads: int) -> Iterator[Scorer]:
+    """A session on the bytes of ``model.onnx`` or ``folds.onnx``, used by so many threads at a time.
+
+    ONNX Runtime itself stays on one thread: with more, it may add the trees of a small batch in another order.
+    """
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return Scorer(session, takes_fold=any(entry.name == "fold" for entry in session.get_inputs()))
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield Scorer(session, any(entry.name == "fold" for entry in session.get_inputs()), pool)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def require_features(model: Sequence[str], offered: Sequence[str], *, where: str) -> None:

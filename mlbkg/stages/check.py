@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from mlbkg.ntuples.read import column_error
 from mlbkg.samples.normalisation import generated_events
 from mlbkg.samples.source import ENTRY, Recipe
 from mlbkg.stages.sources import recipe_of
+
+KEPT = "selection.branches"
 
 
 @dataclass(frozen=True)
@@ -166,13 +168,16 @@ def _uses(loaded: LoadedConfig, recipe: Recipe, i: int) -> Iterator[tuple[str, s
         yield from ((name, why) for name in Expression.parse(text).names)
     yield from ((name, "ntuples.event_id") for name in config.ntuples.event_id)
     if config.selection.branches != "all":
-        yield from ((name, "selection.branches") for name in config.selection.branches)
+        yield from ((name, KEPT) for name in config.selection.branches)
 
 
-def _scalars(recipe: Recipe, branches: Iterable[str]) -> set[str]:
-    """All branches of candidates; of events, those that are no collection of tracks or clusters."""
+def _scalars(recipe: Recipe, branches: Mapping[str, str]) -> set[str]:
+    """Branches of candidates that something is computed from; of events, those that are no collection of tracks or clusters.
+
+    What needs a branch is listed in the order of the work, so that a branch which the skim alone needs says so.
+    """
     if recipe.pair is None:
-        return set(branches)
+        return {name for name, why in branches.items() if why != f"needed by {KEPT}"}
     levels = {name: level for name, (level, _, _) in known_columns().items()}
     return {name for name in branches if levels.get(name) != "collection"}
 
