@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -49,10 +49,10 @@ class Recipe:
     pair: str | None = None
     beams: str = ""
 
-    @cached_property
-    def library(self) -> dict[str, Feature]:
+    @property
+    def library(self) -> Mapping[str, Feature]:
         """All features that expressions may name: the listed ones."""
-        return resolve([*self.features, *self.spectators], registered=self.pair is not None)
+        return _library_of(self)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -61,6 +61,11 @@ class Recipe:
     @property
     def spectator_names(self) -> tuple[str, ...]:
         return tuple(spec.name for spec in self.spectators)
+
+
+@lru_cache(maxsize=16)
+def _library_of(recipe: Recipe) -> Mapping[str, Feature]:
+    return resolve([*recipe.features, *recipe.spectators], registered=recipe.pair is not None)
 
 
 @dataclass(frozen=True)

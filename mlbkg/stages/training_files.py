@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,12 +141,20 @@ def _write_texts(trained: Trained, folder: Path) -> tuple[Path, ...]:
         "config.yaml": trained.loaded.text,
         "config.resolved.yaml": resolved_yaml(trained.loaded.config),
         EVALUATION: json.dumps([to_plain(found) for found in trained.evaluations], indent=1) + "\n",
+        "environment.txt": _environment(),
         "cutflow.json": json.dumps([to_plain(count) for count in trained.data.cutflow], indent=1) + "\n",
     }
     for name, text in texts.items():
         with atomic_write(folder / name) as file:
             file.write(text)
     return tuple(folder / name for name in texts)
+
+
+def _environment() -> str:
+    """Interpreter, platform and every installed package with its version."""
+    installed = {found.name: found.version for found in distributions()}
+    lines = [f"python {platform.python_version()}", platform.platform()]
+    return "\n".join([*lines, *(f"{name}=={installed[name]}" for name in sorted(installed, key=str.casefold))]) + "\n"
 
 
 def _finish(trained: Trained, folder: Path) -> None:

@@ -52,7 +52,7 @@ def test_the_run_folder_holds_what_its_manifest_says(small_analysis: Small) -> N
     written = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {"manifest.json"}
     assert manifest["files"].keys() == written
     assert all(sha256_of(folder / name) == entry["sha256"] for name, entry in manifest["files"].items())
-    assert {"model.onnx", "folds.onnx", "card.md", "out_of_fold.root", "config.resolved.yaml"} <= written
+    assert {"model.onnx", "folds.onnx", "card.md", "out_of_fold.root", "config.resolved.yaml", "environment.txt"} <= written
     assert open_model(result.files.model).is_verified
     assert str(Path.cwd()) not in (folder / "model.onnx").read_bytes().decode("latin-1")
 
