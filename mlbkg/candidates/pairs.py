@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlbkg.candidates.jagged import flat, momentum, segments
-from mlbkg.physics.beams import beams_named
 from mlbkg.physics.constants import M_ELECTRON, M_MUON, M_PION
 from mlbkg.physics.segments import Segments
 from mlbkg.registry import Registry
-
-if TYPE_CHECKING:
-    from mlbkg.candidates.table import CandidateTable
 
 Indices = NDArray[np.int64]
 
@@ -62,18 +58,6 @@ class FoundPairs:
     event: Indices
     track0: Indices
     track1: Indices
-
-
-def build(events: Mapping[str, Any], *, pair: str, beams: str) -> CandidateTable:
-    """All candidates of a chunk of events.
-
-    ``events``: branches as ``mlbkg.simulation.events`` names them, flat ones ``(n_events,)``, collections jagged.
-    Raises :class:`UnknownNameError` for an unknown pair or unknown beams.
-    """
-    from mlbkg.candidates.table import CandidateTable
-
-    kind = PAIRS[pair]
-    return CandidateTable.of_pairs(events, find_pairs(events, kind), kind=kind, beams=beams_named(beams))
 
 
 def find_pairs(events: Mapping[str, Any], kind: PairKind) -> FoundPairs:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbkg.candidates.pairs import build
+from mlbkg.candidates.build import build
 from mlbkg.candidates.table import required_event_columns
 from mlbkg.errors import NtupleError, WeightError
 from mlbkg.features.base import Feature

@@ -11,11 +11,10 @@ from typing import Any
 
 from mlbkg.classifiers.base import BACKENDS
 from mlbkg.classifiers.cross_fit import Contender, CrossFit, cross_fit
-from mlbkg.config.load import LoadedConfig, load
+from mlbkg.config.load import load
 from mlbkg.config.schema import Config
 from mlbkg.evaluation.evaluate import Evaluation
 from mlbkg.parallel import one_thread_each
-from mlbkg.report.tables import Reference
 from mlbkg.samples.source import Recipe, SampleSource
 from mlbkg.selection.apply import total_entries
 from mlbkg.stages.check import check
@@ -24,6 +23,7 @@ from mlbkg.stages.run_folder import RunFolder, new_run
 from mlbkg.stages.simulate import simulate_samples
 from mlbkg.stages.sources import recipe_of, sources_of
 from mlbkg.stages.stopwatch import Stopwatch
+from mlbkg.stages.trained import Trained
 from mlbkg.stages.training_data import TrainingData, read_training_data
 from mlbkg.stages.training_evaluation import champion_of, evaluate_fit
 from mlbkg.stages.training_files import TrainingFiles, write_training
@@ -31,24 +31,6 @@ from mlbkg.stages.training_log import log_training
 from mlbkg.tracking.mlflow_log import warm_up
 
 ROLES = ("signal", "background")
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training is made of, before anything is written."""
-
-    loaded: LoadedConfig
-    recipe: Recipe
-    data: TrainingData
-    fits: tuple[CrossFit, ...]
-    evaluations: tuple[Evaluation, ...]
-    champion: int
-
-    @property
-    def reference(self) -> Reference | None:
-        """Another's working point that the config names, to stand beside one's own."""
-        named = self.loaded.config.evaluation.reference
-        return Reference(named.name, named.signal_efficiency, named.background_rejection) if named else None
 
 
 @dataclass(frozen=True)

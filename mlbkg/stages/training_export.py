@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlbkg.classifiers.cross_fit import CrossFit
 from mlbkg.evaluation.evaluate import Evaluation
@@ -15,9 +14,7 @@ from mlbkg.export.model_card import CardText
 from mlbkg.export.write import CARD, FOLDS, MODEL, export
 from mlbkg.report.tables import format_efficiency, format_estimate, format_p_value
 from mlbkg.stages.progress import Progress
-
-if TYPE_CHECKING:
-    from mlbkg.stages.train import Trained
+from mlbkg.stages.trained import Trained
 
 PACKAGES = ("lightgbm", "mlbkg", "numpy", "onnx", "onnxruntime", "scikit-learn", "treelite", "xgboost", "xgboost-cpu")
 

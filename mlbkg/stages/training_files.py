@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,11 +23,9 @@ from mlbkg.report.style import Caption
 from mlbkg.stages.progress import Progress
 from mlbkg.stages.run_folder import write_manifest
 from mlbkg.stages.stopwatch import Stopwatch
+from mlbkg.stages.trained import Trained
 from mlbkg.stages.training_evaluation import probability
 from mlbkg.stages.training_export import export_all
-
-if TYPE_CHECKING:
-    from mlbkg.stages.train import Trained
 
 OUT_OF_FOLD = "out_of_fold.root"
 EVALUATION = "evaluation.json"

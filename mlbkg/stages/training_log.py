@@ -6,16 +6,13 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mlbkg.config.schema import Config
 from mlbkg.evaluation.evaluate import Evaluation
 from mlbkg.stages.run_folder import RunFolder
+from mlbkg.stages.trained import Trained
 from mlbkg.stages.training_files import TrainingFiles
 from mlbkg.tracking.mlflow_log import open_log
-
-if TYPE_CHECKING:
-    from mlbkg.stages.train import Trained
 
 CHAMPION = "champion"
 """Alias of the registered model that the latest training chose."""

@@ -6,7 +6,8 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from mlbkg.candidates.pairs import PAIRS, build
+from mlbkg.candidates.build import build
+from mlbkg.candidates.pairs import PAIRS
 from mlbkg.errors import UnknownNameError
 from mlbkg.physics.constants import M_ELECTRON, M_MUON
 

@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from mlbkg.candidates.pairs import build
+from mlbkg.candidates.build import build
 from mlbkg.candidates.table import CandidateTable, known_columns, required_event_columns
 from mlbkg.features.base import FEATURES
 from mlbkg.physics.lorentz import FourVector, boost

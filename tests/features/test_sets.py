@@ -6,7 +6,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from mlbkg.candidates.pairs import build
+from mlbkg.candidates.build import build
 from mlbkg.candidates.table import CandidateTable
 from mlbkg.errors import UnknownNameError
 from mlbkg.features.base import FEATURES

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mlbkg.candidates.pairs import build
+from mlbkg.candidates.build import build
 from mlbkg.candidates.table import CandidateTable
 from mlbkg.features.base import FEATURES
 from mlbkg.physics.event_shape import fox_wolfram, sphericity_eigenvalues, thrust
