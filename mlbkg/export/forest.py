@@ -127,9 +127,10 @@ def _read_xgboost(path: Path) -> Forest:
     import treelite
 
     learner = json.loads(path.read_text(encoding="utf-8"))["learner"]
-    booster, objective = learner["gradient_booster"]["name"], learner["objective"]["name"]
-    if booster != "gbtree":
-        raise _refused(path, f"booster '{booster}' weighs or replaces its trees; train with booster gbtree")
+    booster, objective = learner["gradient_booster"], learner["objective"]["name"]
+    # XGBoost 3.4 calls a dart forest gbtree, too, and keeps the weights of its trees beside them
+    if booster["name"] != "gbtree" or any(weight != 1 for weight in booster["model"].get("weight_drop", ())):
+        raise _refused(path, "its booster (dart, gblinear) weighs or replaces trees; train with booster gbtree, no dropout")
     if objective not in ("binary:logistic", "reg:logistic"):
         raise _refused(path, f"objective '{objective}' does not give a probability; train with binary:logistic")
     score = json.loads(learner["learner_model_param"]["base_score"])
