@@ -120,10 +120,11 @@ def test_lightgbm_models_without_exact_form_are_refused(tmp_path: Path, settings
         load_forest("lightgbm-text", path)
 
 
+@pytest.mark.filterwarnings("ignore:.*dart. is deprecated", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"booster": "dart"}, "dart"),
+        ({"booster": "dart", "rate_drop": 0.5, "one_drop": True}, "dart"),
         ({"objective": "reg:squarederror"}, "squarederror"),
         ({"objective": "multi:softprob", "num_class": 2}, "softprob"),
     ],

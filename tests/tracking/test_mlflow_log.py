@@ -217,10 +217,13 @@ def test_a_file_that_is_gone_is_told_and_the_run_is_failed(uri: str, tmp_path: P
 
 def test_the_environment_is_as_before(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
+    # MLflow keeps this one for itself, from its import on
+    monkeypatch.delenv("_MLFLOW_TELEMETRY_SESSION_ID", raising=False)
     before = dict(os.environ)
     with log_to(uri) as log:
         assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "30"
+    monkeypatch.delenv("_MLFLOW_TELEMETRY_SESSION_ID", raising=False)
     assert dict(os.environ) == before
     assert log.failure is None
 
