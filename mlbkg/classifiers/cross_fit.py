@@ -6,6 +6,7 @@ no model depends on the number of threads.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -57,11 +58,15 @@ def cross_fit(
     workers: int,
     on_fit: Callable[[], None] | None = None,
 ) -> tuple[CrossFit, ...]:
-    """Train every contender on every fold. ``weight``: ``(n,)`` training weights."""
+    """Train every contender on every fold. ``weight``: ``(n,)`` training weights.
+
+    After the first error and after Ctrl-C, running fits end with their round, where their library reports rounds.
+    """
     jobs = [(contender, split) for contender in contenders for split in splits]
+    stopping = threading.Event()
 
     def run(job: tuple[Contender, FoldSplit]) -> _Fit:
-        done = _fit(*job, sample, weight, seed=seed, n_folds=len(splits))
+        done = _fit(*job, sample, weight, seed=seed, n_folds=len(splits), stopping=stopping)
         if on_fit:
             on_fit()
         return done
@@ -70,12 +75,17 @@ def cross_fit(
         try:
             fits = list(pool.map(run, jobs))
         except BaseException:
+            stopping.set()
             pool.shutdown(cancel_futures=True)
             raise
     return tuple(
         _joined(contender, fits[i * len(splits) : (i + 1) * len(splits)], splits, sample)
         for i, contender in enumerate(contenders)
     )
+
+
+class _StoppedError(Exception):
+    """Ends a fit whose result nobody waits for."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +107,15 @@ def _fit(
     *,
     seed: int,
     n_folds: int,
+    stopping: threading.Event,
 ) -> _Fit:
     curve: list[float] = []
+
+    def on_round(_: int, loss: float) -> None:
+        if stopping.is_set():
+            raise _StoppedError
+        curve.append(loss)
+
     begin = time.perf_counter()
     fitted = contender.backend.fit(
         _training_set(sample, weight, split.train),
@@ -106,7 +123,7 @@ def _fit(
         valid=_training_set(sample, weight, split.valid),
         seed=_seed(seed, contender.label, split.fold),
         threads=1,
-        on_round=lambda _, loss: curve.append(loss),
+        on_round=on_round,
     )
     fit_end = time.perf_counter()
     # each candidate is scored once by a model that saw it: that of the fold before its own

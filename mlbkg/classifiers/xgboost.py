@@ -84,7 +84,8 @@ class XGBoostClassifier:
     def to_native_files(self, folder: Path) -> dict[str, Path]:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "model.json"
-        self.booster.save_model(path)
+        # Written by Python: a full disk is then an OSError, and not XGBoost's.
+        path.write_bytes(self.booster.save_raw("json"))
         return {FORMAT: path}
 
 

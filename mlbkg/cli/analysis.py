@@ -96,12 +96,11 @@ def select(
 
     with progress_bars(quiet=quiet) as progress:
         result = run(config, model=model, output=output, workers=workers, progress=progress)
-    answer = Answer(finite(result.to_json()), select_text(result.to_json()))
+    failure = None
     if result.failed:
-        raise MlbkgError(
+        failure = MlbkgError(
             f"{len(result.failed)} of {len(result.failed) + len(result.files)} files failed; the rest is written",
-            details=[f"{failure.path}: {failure.error}" for failure in result.failed],
+            details=[f"{failed.path}: {failed.error}" for failed in result.failed],
             where=result.failed[0].path,
-            hint=answer.text,
         )
-    return answer
+    return Answer(finite(result.to_json()), select_text(result.to_json()), failure)

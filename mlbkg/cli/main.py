@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -38,11 +39,15 @@ def _program(
 def main() -> None:
     """Entry point: exit 0 done, 1 the work failed, 2 the command line or config is wrong."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="mlbkg", standalone_mode=False)
     except typer.Abort:
         code = INTERRUPTED
     except typer.TyperException as error:
         code = _wrong_command_line(error)
+    except BrokenPipeError:
+        # Whoever read the answer (head, a pager) has seen enough; the interpreter would complain when it flushes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -107,11 +107,13 @@ def evaluate(inputs: EvaluationInputs) -> Evaluation:
 
 
 def _all_spectators(of: EvaluationInputs, *, threshold: float) -> tuple[Sculpting, ...]:
+    """Those that some background has: a quantity of the true signal, say, has no background shape to watch."""
     background = of.label == 0
+    there = {name: value for name, value in of.spectators.items() if np.isfinite(value[background]).any()}
     return tuple(
         sculpting(
             name, np.asarray(value, dtype=np.float64)[background], of.score[background], of.weight[background],
             of.event_index[background], threshold=threshold, seed=of.seed + number,
         )
-        for number, (name, value) in enumerate(of.spectators.items())
+        for number, (name, value) in enumerate(there.items())
     )  # fmt: skip

@@ -24,6 +24,7 @@ class Feature:
     ``needs`` are the columns that ``compute`` reads (see ``mlbkg.candidates.table`` for those of built candidates).
     ``compute`` is pure; its result has shape ``(n_candidates,)`` and is converted to float32. NaN means "does not exist for
     this candidate". ``basf2`` is the name of the same quantity in Belle II's variable manager, empty where it has none.
+    ``of_branches``: ``needs`` are branches, also where a feature has the name of one.
     """
 
     name: str
@@ -32,9 +33,12 @@ class Feature:
     description: str
     basf2: str
     compute: Compute
+    of_branches: bool = False
 
     def __call__(self, columns: Columns) -> NDArray[np.float32]:
-        return np.asarray(self.compute(columns), dtype=np.float32)
+        # What float32 cannot hold becomes infinite, and is told as such by whoever cannot take it.
+        with np.errstate(over="ignore"):
+            return np.asarray(self.compute(columns), dtype=np.float32)
 
 
 FEATURES: Registry[Feature] = Registry("feature", package="mlbkg.features")

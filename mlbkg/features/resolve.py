@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,8 @@ def _resolve_one(spec: FeatureSpec, *, registered: bool) -> Feature:
         return _described(spec, expression.names, spec.expression, expression.evaluate)
     if spec.column is not None or not registered:
         column = spec.column or spec.name
-        return _described(spec, (column,), f"branch {column}", lambda columns: np.asarray(columns[column]))
+        read = _described(spec, (column,), f"branch {column}", lambda columns: np.asarray(columns[column]))
+        return replace(read, of_branches=True)
     return FEATURES[spec.name]
 
 
@@ -68,8 +69,8 @@ def base_columns(names: Iterable[str], features: Mapping[str, Feature]) -> tuple
             found.add(name)
             return
         for need in features[name].needs:
-            if need == name:
-                found.add(name)
+            if need == name or features[name].of_branches:
+                found.add(need)
             elif need in path:
                 raise ConfigError(f"features need each other in a circle: {' -> '.join([*path, need])}", where=name)
             else:
@@ -96,9 +97,16 @@ class FeatureColumns(Mapping[str, Any]):
         if feature is None:
             return self._columns[name]
         if name not in self._computed:
-            hides = name in feature.needs
-            self._computed[name] = feature(self._columns if hides else self)
+            self._computed[name] = feature(self._seen_by(feature))
         return self._computed[name]
+
+    def _seen_by(self, feature: Feature) -> Columns:
+        """``feature`` sees the column that it hides, and other features instead of the columns that they hide."""
+        if feature.of_branches:
+            return self._columns
+        if feature.name not in feature.needs:
+            return self
+        return {need: self._columns[need] if need == feature.name else self[need] for need in feature.needs}
 
     def __iter__(self) -> Iterator[str]:
         return iter({**dict.fromkeys(self._library), **dict.fromkeys(self._columns)})

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SPECTATORS_IN_A_ROW = 3
+MOST_SHOWN = 60
+"""Features in one figure: a larger one takes minutes to draw, and nobody reads it. The numbers hold all."""
 
 
 def draw_importance(evaluation: Evaluation, path: Path, *, caption: Caption, units: Mapping[str, str]) -> Path:
-    """Features by the AUC lost when they are shuffled, and their share of the gain."""
-    lines = sorted(evaluation.importance, key=lambda line: line.auc_drop.value)
+    """The 60 most important features by the AUC lost when they are shuffled, and their share of the gain."""
+    lines = sorted(evaluation.importance, key=lambda line: line.auc_drop.value)[-MOST_SHOWN:]
     rows = np.arange(len(lines))
     tall = 0.24 * len(lines) + 0.3
     height = tall + 1.35
@@ -56,11 +58,16 @@ def draw_importance(evaluation: Evaluation, path: Path, *, caption: Caption, uni
 
 
 def draw_correlations(evaluation: Evaluation, path: Path, *, caption: Caption) -> Path:
-    """Linear correlations in per cent, signal and background side by side; grey where there is none to give."""
+    """Linear correlations in per cent, signal and background side by side; grey where there is none to give.
+
+    Of many features only the most important are shown, in their order.
+    """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    names = evaluation.correlations.names
+    every = evaluation.correlations.names
+    shown = _most_important(evaluation)
+    names = tuple(every[i] for i in shown)
     side = max(3.0, 0.255 * len(names))
     width, height = 2 * side + 3.6, side + 2.35
     with style.canvas(path, width=width, height=height) as figure:
@@ -68,8 +75,9 @@ def draw_correlations(evaluation: Evaluation, path: Path, *, caption: Caption) -
         matrices = {"Signal": evaluation.correlations.signal, "Background": evaluation.correlations.background}
         for number, (title, matrix) in enumerate(matrices.items()):
             axes = style.panel(figure, left=left + number * (side + 0.35), bottom=bottom, width=side, height=side)
-            _heat_map(axes, matrix, names, show_rows=number == 0)
-            axes.set_title(title, loc="left", size=12, pad=5)
+            _heat_map(axes, matrix[np.ix_(shown, shown)], names, show_rows=number == 0)
+            some = f", {len(names)} of {len(every)}" if len(names) < len(every) else ""
+            axes.set_title(title + some, loc="left", size=12, pad=5)
         bar = style.panel(figure, left=left + 2 * side + 0.55, bottom=bottom, width=0.18, height=side)
         scale = ScalarMappable(norm=Normalize(-100, 100), cmap="RdBu_r")
         figure.colorbar(scale, cax=bar).set_label("Linear correlation [%]")
@@ -141,6 +149,14 @@ def _named(caption: Caption, evaluation: Evaluation) -> Caption:
     name = style.short(evaluation.name, 28)
     title = f"{name}: {caption.title}" if caption.title else name
     return Caption(title, caption.luminosity_per_fb, caption.origin)
+
+
+def _most_important(evaluation: Evaluation) -> list[int]:
+    """Which rows of the correlations to show: score and spectators, then features by the AUC lost without them."""
+    lost = {line.name: line.auc_drop.value for line in evaluation.importance}
+    names = evaluation.correlations.names
+    ranked = sorted(range(len(names)), key=lambda i: -lost.get(names[i], math.inf))
+    return sorted(ranked[:MOST_SHOWN])
 
 
 def _heat_map(axes: Axes, matrix: Array, names: tuple[str, ...], *, show_rows: bool) -> None:

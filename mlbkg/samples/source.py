@@ -143,10 +143,10 @@ class _Reader:
     @cached_property
     def computed(self) -> tuple[str, ...]:
         """Columns that something is computed from."""
-        names = {*self.recipe.library, *self.recipe.event_id}
+        names = set(self.recipe.library)
         for expression in (*self.cuts, *((self.weight,) if self.weight else ())):
             names.update(expression.names)
-        return base_columns(names, self.recipe.library)
+        return tuple(sorted({*base_columns(names, self.recipe.library), *self.recipe.event_id}))
 
     @cached_property
     def needed(self) -> tuple[str, ...]:

@@ -57,6 +57,8 @@ class RunFolder:
             yield draft
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
+            with contextlib.suppress(OSError):  # other stages of the run are there
+                self.path.rmdir()
             raise
         old = final.with_name(f".{final.name}.old.{os.getpid()}")
         if final.exists():

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlbkg.classifiers.base import BACKENDS
 from mlbkg.classifiers.cross_fit import Contender, CrossFit, cross_fit
-from mlbkg.config.load import load
+from mlbkg.config.load import LoadedConfig, load
 from mlbkg.config.schema import Config
 from mlbkg.evaluation.evaluate import Evaluation
 from mlbkg.parallel import one_thread_each
@@ -70,7 +70,8 @@ def train(config_path: Path, *, workers: int | None = None, progress: Progress |
     """Train every classifier of the config on every fold, evaluate out of fold, export, track.
 
     Samples with a ``simulate`` section are made first where they do not exist. Everything is on disk before the tracking
-    server hears of it. Raises :class:`ConfigError` with all problems before long work starts.
+    server hears of it. Raises :class:`ConfigError` with all problems, and :class:`OSError` where the run's folder cannot be
+    made, before long work starts.
     """
     watch, progress, workers = Stopwatch(), progress or NoProgress(), workers or os.cpu_count() or 1
     loaded = load(config_path)
@@ -80,21 +81,25 @@ def train(config_path: Path, *, workers: int | None = None, progress: Progress |
         check(config_path)
     with watch.part("simulation"):
         simulate_samples(loaded, force=False, workers=workers, progress=progress)
-    recipe = recipe_of(loaded.config)
-    with watch.part("reading and features"):
-        data = _read(loaded.config, recipe, workers=workers, progress=progress)
-    with watch.part("fitting"):
-        fits = _fit(loaded.config, data, workers=workers, progress=progress)
-    with watch.part("evaluation"):
-        evaluations = _evaluate(loaded.config, data, fits, workers=workers, progress=progress)
-    trained = Trained(loaded, recipe, data, fits, evaluations, champion_of(evaluations, by=loaded.config.training.champion))
     run = new_run(loaded.config.analysis)
     with run.writing("train") as folder:
+        trained = _train(loaded, watch=watch, workers=workers, progress=progress)
         files = write_training(trained, folder, watch=watch, workers=workers, progress=progress)
     files = files.moved(run.stage("train"))
     with watch.part("tracking"):
         log = log_training(trained, run, files, seconds=watch.seconds)
     return TrainResult(trained, run, files, log.run_id, log.failure, watch.seconds)
+
+
+def _train(loaded: LoadedConfig, *, watch: Stopwatch, workers: int, progress: Progress) -> Trained:
+    config, recipe = loaded.config, recipe_of(loaded.config)
+    with watch.part("reading and features"):
+        data = _read(config, recipe, workers=workers, progress=progress)
+    with watch.part("fitting"):
+        fits = _fit(config, data, workers=workers, progress=progress)
+    with watch.part("evaluation"):
+        evaluations = _evaluate(config, data, fits, workers=workers, progress=progress)
+    return Trained(loaded, recipe, data, fits, evaluations, champion_of(evaluations, by=config.training.champion))
 
 
 def _read(config: Config, recipe: Recipe, *, workers: int, progress: Progress) -> TrainingData:

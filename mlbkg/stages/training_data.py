@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbkg.config.schema import Config
+from mlbkg.errors import MlbkgError
 from mlbkg.samples.cuts import CutCount
 from mlbkg.samples.folds import event_index
 from mlbkg.samples.load import load_samples
@@ -17,6 +19,8 @@ from mlbkg.samples.sample import Sample
 from mlbkg.samples.source import Recipe, SampleSource
 from mlbkg.samples.split import FoldSplit, split_folds
 from mlbkg.samples.weights import NegativeWeightReport, apply_negative_policy, balance
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ def read_training_data(
     settings = config.training
     loaded = load_samples(sources, recipe, n_folds=settings.folds, salt=settings.salt, workers=workers, on_rows=on_rows)
     sample = loaded.sample
+    _refuse_infinities(sample, loaded.source, names=[source.name for source in sources])
+    _tell_what_says_nothing(sample)
     weight, kept, reports = sample.weight.copy(), np.ones(len(sample), dtype=bool), {}
     fingerprints, rows = {}, {}
     for number, source in enumerate(sources):
@@ -72,6 +78,36 @@ def read_training_data(
         fingerprints=fingerprints,
         rows=rows,
     )
+
+
+def _refuse_infinities(sample: Sample, source: NDArray[np.int16], *, names: Sequence[str]) -> None:
+    """Raises :class:`MlbkgError`; a classifier would refuse them, too, but knows no names."""
+    details, first = [], ""
+    for i, feature in enumerate(sample.feature_names):
+        found = np.bincount(source[np.isinf(sample.features[:, i])], minlength=len(names))
+        for number in map(int, np.flatnonzero(found)):
+            first = first or feature
+            n = np.count_nonzero(source == number)
+            details.append(f"feature '{feature}': {found[number]} of {n} candidates of sample '{names[number]}'")
+    if details:
+        raise MlbkgError(
+            "features hold values that are infinite, or too large for float32",
+            details=details,
+            where=first,
+            hint=f'Cut these candidates away, or call them missing: expression: "where(isfinite({first}), {first}, nan)"',
+        )
+
+
+def _tell_what_says_nothing(sample: Sample) -> None:
+    for i, feature in enumerate(sample.feature_names):
+        values = sample.features[:, i]
+        if np.isnan(values).all():
+            log.warning("feature '%s' is NaN for every candidate: it tells the classifiers nothing", feature)
+        elif (values == values[0]).all():
+            log.warning("feature '%s' is %g for every candidate: it tells the classifiers nothing", feature, values[0])
+    for name, spectator in sample.spectators.items():
+        if not np.isfinite(spectator[sample.label == 0]).any():
+            log.warning("spectator '%s' has no value for any background candidate: its shape cannot be watched", name)
 
 
 def fingerprint(sample: Sample, rows: slice) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import distributions
 from pathlib import Path
@@ -60,10 +61,12 @@ class TrainingFiles:
 def write_training(trained: Trained, folder: Path, *, watch: Stopwatch, workers: int, progress: Progress) -> TrainingFiles:
     """Fill ``folder``; its manifest comes last. Raises :class:`ParityError` where ONNX and a classifier disagree."""
     fold_auc = _fold_auc(trained)
-    with watch.part("export"):
-        export_all(trained, folder, progress=progress)
-    with watch.part("figures"):
+    with watch.part("export and figures"), ThreadPoolExecutor(1) as beside:
+        exported = beside.submit(export_all, trained, folder, progress=progress)
+        if workers == 1:
+            exported.result()
         figures = _draw(trained, folder / "figures", workers=workers, progress=progress)
+        exported.result()
     with watch.part("tables"):
         _write_out_of_fold(trained, folder / OUT_OF_FOLD)
         texts = _write_texts(trained, folder)

@@ -3,22 +3,24 @@ thread, one run.
 
     python tests/benchmarks/scoring.py [rows]
 
-Five folds of 400 trees of depth 4 on 20 features, in batches of 10,000 rows. They take turns and the fastest of each counts.
+Five folds of 400 trees of depth 4 on 20 features, in batches of 10,000 rows.
 ``native_us`` is one fold's prediction, which is the work that ``folds.onnx`` does; ``model.onnx`` does five times that.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from timing import in_turns, ratio
 
 from mlbkg.classifiers.base import BACKENDS, FittedClassifier, TrainingSet
 from mlbkg.export.forest import load_forest
@@ -28,6 +30,7 @@ from mlbkg.export.parity import check_parity, open_session
 
 N_FEATURES, N_FOLDS, BATCH, TURNS = 20, 5, 10_000, 5
 TRAINING_ROWS = 20_000
+FEATURES = [f"feature_{i}" for i in range(N_FEATURES)]
 ONE_BY_ONE = 500
 TREES = {
     "xgboost": {"n_estimators": 400, "max_depth": 4},
@@ -36,24 +39,28 @@ TREES = {
 }
 
 
-def main(rows: int) -> dict[str, dict[str, float]]:
+def main(rows: int, *, turns: int = TURNS, trees: dict[str, dict[str, int]] = TREES) -> dict[str, dict[str, float]]:
     """Per backend, microseconds per row: ``native_us``, ``model_us``, ``folds_us``, and ``one_row_us`` for ``model.onnx``
-    called row by row; ``folds_over_native``, and ``parity_s``, the seconds that the parity gate takes."""
+    called row by row; ``ratio``, of ``folds_us`` over ``native_us``; ``parity_s``, seconds of the parity gate."""
     X = candidates(rows, seed=9).X
     fold = (np.arange(rows) % N_FOLDS).astype(np.int64)
     answer = {}
-    for name in TREES:
-        fitted, models, parity_s = _trained(name)
+    for backend, parameters in trees.items():
+        fitted, models, parity_s = trained(backend, parameters, FEATURES)
         mean, folds = open_session(models.model), open_session(models.folds)
         jobs: dict[str, Callable[[slice], Any]] = {
-            "native_us": lambda part, one=fitted[0]: one.predict(X[part]),
-            "model_us": lambda part, session=mean: session.run(["output"], {"input": X[part]}),
-            "folds_us": lambda part, session=folds: session.run(["output"], {"input": X[part], "fold": fold[part]}),
+            "native": lambda part, one=fitted[0]: one.predict(X[part]),
+            "model": lambda part, session=mean: session.run(["output"], {"input": X[part]}),
+            "folds": lambda part, session=folds: session.run(["output"], {"input": X[part], "fold": fold[part]}),
         }
-        times = {job: 1e6 * seconds / rows for job, seconds in _fastest(jobs, rows).items()}
-        one_by_one = {"one_row_us": lambda part, session=mean: _row_by_row(session, X[part][:ONE_BY_ONE])}
-        times["one_row_us"] = 1e6 * _fastest(one_by_one, BATCH)["one_row_us"] / ONE_BY_ONE
-        answer[name] = {**times, "folds_over_native": times["folds_us"] / times["native_us"], "parity_s": parity_s}
+        taken = in_turns({name: lambda job=job: _in_batches(job, rows) for name, job in jobs.items()}, turns=turns)
+        one_by_one = in_turns({"one": lambda session=mean: _row_by_row(session, X[:ONE_BY_ONE])}, turns=turns)["one"]
+        answer[backend] = {
+            **{f"{job}_us": 1e6 * statistics.median(seconds) / rows for job, seconds in taken.items()},
+            "one_row_us": 1e6 * statistics.median(one_by_one) / len(X[:ONE_BY_ONE]),
+            "ratio": ratio(taken["folds"], taken["native"]),
+            "parity_s": parity_s,
+        }
     return answer
 
 
@@ -67,9 +74,12 @@ def candidates(rows: int, *, seed: int) -> TrainingSet:
     return TrainingSet(X, y, np.ones(rows))
 
 
-def _trained(name: str) -> tuple[list[FittedClassifier], Models, float]:
+def trained(
+    name: str, parameters: dict[str, int], features: Sequence[str], *, event_id: Sequence[str] = ()
+) -> tuple[list[FittedClassifier], Models, float]:
+    """A model per fold on rows of its own, their ONNX models, and the seconds that the parity gate took."""
     backend = BACKENDS[name]
-    params = backend.params.model_validate(TREES[name])
+    params = backend.params.model_validate(parameters)
     train = [candidates(TRAINING_ROWS, seed=fold) for fold in range(N_FOLDS)]
     fitted = [backend.fit(one, params=params, valid=None, seed=1, threads=1, on_round=None) for one in train]
     forests = []
@@ -77,8 +87,20 @@ def _trained(name: str) -> tuple[list[FittedClassifier], Models, float]:
         for fold, one in enumerate(fitted):
             ((format, path),) = one.to_native_files(Path(scratch) / str(fold)).items()
             forests.append(load_forest(format, path))
-    features = tuple(FeatureInfo(f"feature_{i}") for i in range(N_FEATURES))
-    metadata = ModelMetadata("benchmark", "", name, features, N_FOLDS, "", (), (), 0.5, {}, {}, {})
+    metadata = ModelMetadata(
+        analysis="benchmark",
+        title="",
+        backend=name,
+        features=tuple(map(FeatureInfo, features)),
+        n_folds=N_FOLDS,
+        salt="",
+        event_id=tuple(event_id),
+        working_points=(),
+        class_prior=0.5,
+        config={},
+        data_fingerprints={},
+        versions={},
+    )
     models = build_models(forests, metadata)
     begin = time.perf_counter()
     check_parity(fitted, forests, models, train[0].X)
@@ -90,16 +112,9 @@ def _row_by_row(session: Any, X: NDArray[np.float32]) -> None:
         session.run(["output"], {"input": X[row : row + 1]})
 
 
-def _fastest(jobs: dict[str, Callable[[slice], Any]], rows: int) -> dict[str, float]:
-    """Seconds for all batches."""
-    best = dict.fromkeys(jobs, np.inf)
-    for _ in range(TURNS):
-        for name, job in jobs.items():
-            begin = time.perf_counter()
-            for start in range(0, rows, BATCH):
-                job(slice(start, start + BATCH))
-            best[name] = min(best[name], time.perf_counter() - begin)
-    return best
+def _in_batches(job: Callable[[slice], Any], rows: int) -> None:
+    for start in range(0, rows, BATCH):
+        job(slice(start, start + BATCH))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+"""The benchmarks run, and say what they should; how fast anything is, is no matter for a test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BACKENDS = {"xgboost", "lightgbm", "hist_gradient_boosting"}
+
+
+@pytest.mark.slow
+def test_every_benchmark_runs(tmp_path: Path) -> None:
+    script, answer = Path(__file__).with_name("run.py"), tmp_path / "figures.json"
+    run = subprocess.run(
+        [sys.executable, str(script), "--smoke", "--json", str(answer)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    results = json.loads(answer.read_text())["results"]
+    assert {name: set(found) for name, found in results.items()} == {
+        "reading": {"uproot.iterate", "uproot.iterate, same threads"},
+        "fitting": BACKENDS,
+        "training": {"xgboost"},
+        "scoring": {"xgboost"},
+        "selecting": {"mlbkg select", "uproot", "script"},
+        "mlbkg train": {"flat"},
+    }
+    ratios = [figures["ratio"] for name in results if name != "mlbkg train" for figures in results[name].values()]
+    assert len(ratios) == 10
+    assert min(ratios) > 0
+    assert 0 < results["mlbkg train"]["flat"]["outside_share"] < 1
+    assert min(figures["peak_mb"] for figures in results["selecting"].values()) > 10
+    lines = run.stdout.splitlines()
+    assert len(lines) == 2 + len(ratios)  # two lines of heading; selecting has one less, the whole training one more
+    assert {line.count("|") for line in lines} == {6}
