@@ -167,17 +167,18 @@ def _kept_branches(task: _Task) -> tuple[str, ...]:
 
 
 def _wanted(task: _Task) -> tuple[str, ...]:
+    """As the config asks; ``all`` is every branch of candidates, or every number of events and of their candidates."""
     recipe = task.recipe
     if task.use.keep is not None:
         return task.use.keep
-    if recipe.pair is not None:
-        names = (*recipe.event_id, "__candidate__", *recipe.feature_names, *recipe.spectator_names)
-        return tuple(dict.fromkeys(names))
     ntuple = describe(task.source.files[0], tree=task.source.tree)
-    other = [name for name, info in ntuple.branches.items() if info.kind == "other"]
-    if other:
+    kinds = {name: info.kind for name, info in ntuple.branches.items()}
+    if other := [name for name, kind in kinds.items() if kind == "other"]:
         log.info("%s: branches that hold no numbers are left out of the skim: %s", ntuple.path, ", ".join(other))
-    return tuple(name for name, info in ntuple.branches.items() if info.kind != "other")
+    if recipe.pair is None:
+        return tuple(name for name, kind in kinds.items() if kind != "other")
+    of_events = [name for name, kind in kinds.items() if kind == "number"]
+    return tuple(dict.fromkeys((*of_events, "__candidate__", *recipe.feature_names, *recipe.spectator_names)))
 
 
 def total_entries(sources: Sequence[SampleSource]) -> int:
