@@ -124,7 +124,7 @@ def select_text(found: Mapping[str, Any]) -> str:
 
 def _expected(row: Mapping[str, Any]) -> str:
     if row["upper_90"] is not None:
-        return f"< {row['upper_90']:,.3g} (90 %)"
+        return f"< {number(row['upper_90'])} (90 %)"
     return f"{number(row['weighted'])} ± {number(row['error'])}"
 
 
