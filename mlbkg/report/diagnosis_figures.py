@@ -52,7 +52,9 @@ def draw_importance(evaluation: Evaluation, path: Path, *, caption: Caption, uni
         drops.set_xlabel("AUC lost when shuffled")
         gains.set_xlabel("Share of total gain [%]")
         gains.set_xlim(left=0)
-        drops.locator_params(axis="x", nbins=5)
+        drops.locator_params(axis="x", nbins=4)
+        # a power of ten would stand on the label
+        drops.ticklabel_format(axis="x", style="plain")
         style.label(figure, _named(caption, evaluation), left=0.3, right=9.35, top=height - 0.42)
     return path
 
@@ -208,6 +210,6 @@ def _sculpting_panel(shapes: Axes, ratio: Axes, result: Sculpting, *, xlabel: st
         centres[there], result.ratio[there], yerr=result.ratio_error[there], fmt="o", ms=3.5, lw=1.2, color=style.INK
     )
     top = float((result.ratio + result.ratio_error)[there].max()) if there.any() else 2.0
-    ratio.set(ylim=(0, min(max(2.0, 1.05 * top), 6.0)), xlabel=xlabel, ylabel="Ratio")
+    ratio.set(ylim=(0, max(2.0, 1.08 * top)), xlabel=xlabel, ylabel="Ratio")
     ratio.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
     ratio.xaxis.set_major_locator(MaxNLocator(6))
