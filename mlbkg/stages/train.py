@@ -13,6 +13,7 @@ from mlbkg.classifiers.base import BACKENDS
 from mlbkg.classifiers.cross_fit import Contender, CrossFit, cross_fit
 from mlbkg.config.load import LoadedConfig, load
 from mlbkg.config.schema import Config
+from mlbkg.evaluation.distributions import Distribution
 from mlbkg.evaluation.evaluate import Evaluation
 from mlbkg.parallel import one_thread_each
 from mlbkg.samples.source import Recipe, SampleSource
@@ -23,9 +24,9 @@ from mlbkg.stages.run_folder import RunFolder, new_run
 from mlbkg.stages.simulate import simulate_samples
 from mlbkg.stages.sources import recipe_of, sources_of
 from mlbkg.stages.stopwatch import Stopwatch
-from mlbkg.stages.trained import Trained
+from mlbkg.stages.trained import Trained, units_of
 from mlbkg.stages.training_data import TrainingData, read_training_data
-from mlbkg.stages.training_evaluation import champion_of, evaluate_fit
+from mlbkg.stages.training_evaluation import champion_of, distributions_of, evaluate_fit
 from mlbkg.stages.training_files import TrainingFiles, write_training
 from mlbkg.stages.training_log import log_training
 from mlbkg.tracking.mlflow_log import warm_up
@@ -98,8 +99,9 @@ def _train(loaded: LoadedConfig, *, watch: Stopwatch, workers: int, progress: Pr
     with watch.part("fitting"):
         fits = _fit(config, data, workers=workers, progress=progress)
     with watch.part("evaluation"):
-        evaluations = _evaluate(config, data, fits, workers=workers, progress=progress)
-    return Trained(loaded, recipe, data, fits, evaluations, champion_of(evaluations, by=config.training.champion))
+        evaluations, distributions = _evaluate(config, recipe, data, fits, workers=workers, progress=progress)
+    champion = champion_of(evaluations, by=config.training.champion)
+    return Trained(loaded, recipe, data, fits, evaluations, champion, distributions)
 
 
 def _read(config: Config, recipe: Recipe, *, workers: int, progress: Progress) -> TrainingData:
@@ -126,8 +128,8 @@ def _fit(config: Config, data: TrainingData, *, workers: int, progress: Progress
 
 
 def _evaluate(
-    config: Config, data: TrainingData, fits: tuple[CrossFit, ...], *, workers: int, progress: Progress
-) -> tuple[Evaluation, ...]:
+    config: Config, recipe: Recipe, data: TrainingData, fits: tuple[CrossFit, ...], *, workers: int, progress: Progress
+) -> tuple[tuple[Evaluation, ...], tuple[Distribution, ...]]:
     advance = progress.step("evaluate out of fold", total=len(fits), unit="classifiers")
 
     def run(fit: CrossFit) -> Evaluation:
@@ -136,7 +138,9 @@ def _evaluate(
         return evaluation
 
     with one_thread_each(), ThreadPoolExecutor(workers) as pool:
-        return tuple(pool.map(run, fits))
+        evaluations = pool.map(run, fits)
+        distributions = pool.submit(distributions_of, data, units=units_of(recipe))
+        return tuple(evaluations), distributions.result()
 
 
 def _backend_json(fit: CrossFit, evaluation: Evaluation) -> dict[str, Any]:

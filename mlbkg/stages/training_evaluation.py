@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlbkg.classifiers.cross_fit import CrossFit
 from mlbkg.config.schema import Config, Punzi, WorkingPoint
+from mlbkg.evaluation.distributions import Distribution, feature_distributions
 from mlbkg.evaluation.evaluate import Evaluation, EvaluationInputs, evaluate
 from mlbkg.evaluation.importance import HeldOut
 from mlbkg.evaluation.working_point import ByPunzi, ByScore, BySignalEfficiency, Rule
@@ -43,6 +44,21 @@ def evaluate_fit(fit: CrossFit, data: TrainingData, config: Config) -> Evaluatio
             replicas=settings.bootstrap,
             seed=config.seed,
         )
+    )
+
+
+def distributions_of(data: TrainingData, *, units: Mapping[str, str]) -> tuple[Distribution, ...]:
+    """Of every feature, then of every spectator that is none."""
+    sample = data.sample
+    columns = {name: sample.features[:, i] for i, name in enumerate(sample.feature_names)}
+    return feature_distributions(
+        {**columns, **{name: values for name, values in sample.spectators.items() if name not in columns}},
+        sample.label,
+        sample.weight,
+        sample.category,
+        category_names=sample.category_names,
+        event_index=data.event_index,
+        units=units,
     )
 
 

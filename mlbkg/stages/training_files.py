@@ -15,7 +15,6 @@ import numpy as np
 
 from mlbkg.atomic import atomic_write
 from mlbkg.config.load import resolved_yaml
-from mlbkg.evaluation.distributions import feature_distributions
 from mlbkg.evaluation.estimates import to_plain
 from mlbkg.evaluation.metrics import auc
 from mlbkg.ntuples.write import AtomicRootWriter
@@ -87,27 +86,15 @@ def _fold_auc(trained: Trained) -> dict[str, tuple[float, ...]]:
 
 
 def _draw(trained: Trained, folder: Path, *, workers: int, progress: Progress) -> dict[str, Path]:
-    config, data = trained.loaded.config, trained.data
-    sample = data.sample
+    config = trained.loaded.config
     advance = progress.step("draw figures", total=1, unit="set")
-    units = {name: feature.unit for name, feature in trained.recipe.library.items()}
-    columns = {name: sample.features[:, i] for i, name in enumerate(sample.feature_names)}
-    distributions = feature_distributions(
-        {**columns, **{name: values for name, values in sample.spectators.items() if name not in columns}},
-        sample.label,
-        sample.weight,
-        sample.category,
-        category_names=sample.category_names,
-        event_index=data.event_index,
-        units=units,
-    )
     drawn = draw_all(
         TrainingFigures(
             caption=Caption(config.title or config.analysis, config.luminosity_per_fb, origin=config.origin),
             evaluations={evaluation.name: evaluation for evaluation in trained.evaluations},
-            distributions=distributions,
+            distributions=trained.distributions,
             learning_curves={fit.contender.label: fit.curves for fit in trained.fits},
-            units=units,
+            units=trained.units,
             reference=trained.reference,
         ),
         folder,
