@@ -82,15 +82,13 @@ def classifier_table(evaluations: Mapping[str, Evaluation], *, reference: Refere
             format_estimate(e.ranking.auc),
             f"{100 * e.ranking.signal_efficiency:.1f} %",
             _percent(e.ranking.background_rejection),
-            f"{e.ranking.threshold:.4f}",
-            f"{e.ranking.log_loss:.4f}",
         )
         for name, e in evaluations.items()
     ]
     if reference:
         efficiency, rejection = (f"{100 * v:.1f} %" for v in (reference.signal_efficiency, reference.background_rejection))
-        rows.append((reference.name, "-", efficiency, rejection, "-", "-"))
-    columns = ("classifier", "AUC", "signal eff.", "background rejection", "score >=", "log-loss")
+        rows.append((reference.name, "-", efficiency, rejection))
+    columns = ("classifier", "AUC", "signal eff.", "background rejection")
     return Table("Out-of-fold performance", columns, tuple(rows))
 
 
@@ -103,12 +101,11 @@ def category_table(evaluation: Evaluation) -> Table:
             f"{line.candidates}",
             f"{line.expected_yield:.4g}",
             format_estimate(line.auc),
-            format_efficiency(line.background_efficiency),
             _percent(line.background_rejection),
         )
         for line in evaluation.ranking.categories
     )
-    columns = ("category", "candidates", "yield", "AUC", "background eff.", "background rejection")
+    columns = ("category", "candidates", "yield", "AUC", "background rejection")
     return Table(f"{evaluation.name}: background at {share} signal efficiency", columns, rows)
 
 
