@@ -101,7 +101,7 @@ def category_table(evaluation: Evaluation) -> Table:
             f"{line.candidates}",
             f"{line.expected_yield:.4g}",
             format_estimate(line.auc),
-            _percent(line.background_rejection),
+            _percent(line.background_rejection) if line.candidates else "no candidates",
         )
         for line in evaluation.ranking.categories
     )
