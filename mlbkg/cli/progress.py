@@ -14,9 +14,8 @@ from mlbkg.stages.progress import NoProgress, Progress
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-LONGEST_BAR, SHORTEST_BAR = 24, 4
-# Columns that the words and numbers beside a bar take.
-TEXTS = 74
+# The bar gives way where a terminal is narrow; words and numbers stay whole.
+LONGEST_BAR, LONGEST_TEXT = 24, 27
 SLOWEST_RATE = 10
 
 
@@ -37,17 +36,17 @@ def _bars() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as RichProgress
+    from rich.table import Column
 
-    console = Console(stderr=True)
     columns = (
         SpinnerColumn(finished_text="[green]✓"),
-        TextColumn("{task.description:<27}"),
-        BarColumn(bar_width=min(LONGEST_BAR, max(SHORTEST_BAR, console.width - TEXTS))),
+        TextColumn(f"{{task.description:<{LONGEST_TEXT}}}"),
+        BarColumn(bar_width=None, table_column=Column(max_width=LONGEST_BAR)),
         TextColumn("[progress.download]{task.fields[amount]}", justify="right"),
         TextColumn("[progress.data.speed]{task.fields[rate]:>9}", justify="right"),
         TimeElapsedColumn(),
     )
-    with RichProgress(*columns, console=console) as rich, _log_above_bars():
+    with RichProgress(*columns, console=Console(stderr=True)) as rich, _log_above_bars():
         yield _Bars(rich)
 
 
@@ -71,7 +70,7 @@ class _Bars:
 
     def step(self, description: str, *, total: int, unit: str) -> Callable[[int], None]:
         rich = self._rich
-        task = rich.add_task(description, total=total, amount=_amount(0, total, unit), rate="")
+        task = rich.add_task(_fitting(description), total=total, amount=_amount(0, total, unit), rate="")
         lock, done = threading.Lock(), 0
 
         def advance(more: int) -> None:
@@ -82,6 +81,10 @@ class _Bars:
                 rich.update(task, completed=done, amount=_amount(done, total, unit), rate=_rate(done, elapsed))
 
         return advance
+
+
+def _fitting(description: str) -> str:
+    return description if len(description) <= LONGEST_TEXT else f"{description[: LONGEST_TEXT - 1]}…"
 
 
 def _amount(done: int, total: int, unit: str) -> str:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlbkg.stages.train import TrainResult
 
-MAX_WIDTH = 120
+MIN_WIDTH, MAX_WIDTH = 60, 120
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A plain table as text."""
     from mlbkg.report.tables import Table
 
-    return str(Table(title, tuple(columns), tuple(tuple(str(cell) for cell in row) for row in rows)))
+    return Table(title, tuple(columns), tuple(tuple(str(cell) for cell in row) for row in rows)).text(_width())
 
 
 def listing(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -30,17 +32,23 @@ def listing(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
         drawn.add_column(column, overflow="fold")
     for row in rows:
         drawn.add_row(*(str(cell) for cell in row))
-    console = Console(width=min(shutil.get_terminal_size((100, 24)).columns, MAX_WIDTH), highlight=False)
+    console = Console(width=_width(), highlight=False)
     with console.capture() as captured:
         console.print(drawn)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
 
 
-def number(value: float | None) -> str:
-    """Enough digits to read, thousands apart."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+def _width() -> int:
+    return max(MIN_WIDTH, min(shutil.get_terminal_size((100, 24)).columns, MAX_WIDTH))
+
+
+def _folded(line: str) -> str:
+    """A sentence over as many lines as it takes; what follows the first is set in."""
+    return textwrap.fill(line, _width(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def _count(things: Sequence[Any], name: str) -> str:
+    return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"
 
 
 def check_text(found: Mapping[str, Any]) -> str:
@@ -54,9 +62,9 @@ def check_text(found: Mapping[str, Any]) -> str:
         for sample in found["samples"]
     ]
     lines = [table("Samples", ("sample", "role", "files", "entries"), rows)]
-    lines.append(f"{len(found['features'])} features, {len(found['spectators'])} spectators: all there.")
-    lines += [f"Note: {warning}" for warning in found["warnings"]]
-    lines.append(f"{found['config']} is fine. Train: mlbkg train {found['config']}")
+    lines.append(f"{_count(found['features'], 'feature')}, {_count(found['spectators'], 'spectator')}: all there.")
+    lines += [_folded(f"Note: {warning}") for warning in found["warnings"]]
+    lines.append(_folded(f"{found['config']} is fine. Train: mlbkg train {found['config']}"))
     return "\n".join(lines)
 
 
@@ -85,7 +93,7 @@ def train_text(result: TrainResult) -> str:
         working_point_table(best),
         *([sculpting_table(best)] if best.sculpting else []),
     ]
-    return "\n\n".join([*map(str, tables), _paths_text(result.to_json())])
+    return "\n\n".join([*(found.text(_width()) for found in tables), _paths_text(result.to_json())])
 
 
 def _paths_text(found: Mapping[str, Any]) -> str:
@@ -98,16 +106,15 @@ def _paths_text(found: Mapping[str, Any]) -> str:
         f"figures  {found['figures']}",
         f"run      {found['run_dir']}",
         f"MLflow   {found['mlflow_run_id'] or found['tracking_failure'] or 'not tracked'}",
-        f"seconds  {seconds['total']:.1f} ({parts})",
+        _folded(f"seconds  {seconds['total']:.1f} ({parts})"),
     ]
     return "\n".join(lines)
 
 
 def select_text(found: Mapping[str, Any]) -> str:
-    width = max(len(row["sample"]) for row in found["cutflow"])
     rows = [
         (
-            f"{row['sample'] if row['cut'] == 'read' else '':<{width}}  {row['cut']}",
+            row["sample"] if row["cut"] == "read" else f"  {row['cut']}",
             f"{row['events']:,}",
             _expected(row),
         )
@@ -123,9 +130,13 @@ def select_text(found: Mapping[str, Any]) -> str:
 
 
 def _expected(row: Mapping[str, Any]) -> str:
+    from mlbkg.report.tables import format_number, format_value_error
+
     if row["upper_90"] is not None:
-        return f"< {number(row['upper_90'])} (90 %)"
-    return f"{number(row['weighted'])} ± {number(row['error'])}"
+        return f"< {format_number(row['upper_90'])} (90 %)"
+    if row["weighted"] is None:
+        return "–"
+    return format_value_error(row["weighted"], row["error"])
 
 
 def features_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -141,31 +152,41 @@ def backends_text(rows: Sequence[Mapping[str, Any]]) -> str:
         listing(
             f"{row['name']}: {row['description']}",
             ("parameter", "default", "meaning"),
-            [(name, found["default"], found["description"]) for name, found in row["parameters"].items()],
+            [(name, _as_yaml(found["default"]), found["description"]) for name, found in row["parameters"].items()],
         )
         for row in rows
     )
 
 
+def _as_yaml(value: object) -> str:
+    return json.dumps(value)
+
+
 def branches_text(found: Mapping[str, Any]) -> str:
     rows = [(name, info["kind"], info["dtype"]) for name, info in found["branches"].items()]
-    title = f"{found['file']}: {found['tree']}, {found['entries']:,} entries (trees: {', '.join(found['trees'])})"
+    title = f"{found['file']}: tree {found['tree']}, {found['entries']:,} entries"
+    if len(found["trees"]) > 1:
+        title += f" (trees: {', '.join(found['trees'])})"
     return listing(title, ("branch", "kind", "type"), rows)
 
 
 def inspect_text(found: Mapping[str, Any]) -> str:
     checked = "checked against its manifest" if found["verified"] else "no manifest beside it"
     lines = [
-        f"{found['model']}: {found['bytes']:,} bytes, sha256 {found['sha256'][:16]}…, {checked}",
-        f"{found['trees']} trees, {found['nodes']:,} nodes, at most {found['depth']} comparisons deep, "
+        found["model"],
+        f"{found['bytes']:,} bytes, sha256 {found['sha256'][:16]}…, {checked}",
+        f"{found['trees']:,} trees, {found['nodes']:,} nodes, at most {found['depth']} comparisons deep, "
         f"{found['n_features']} features, " + ("takes the fold of each event" if found["takes_fold"] else "no fold input"),
     ]
     if found["metadata"] is None:
-        return "\n".join([*lines, "Not written by mlbkg: it does not name its features."])
+        return "\n".join(map(_folded, [*lines, "Not written by mlbkg: it does not name its features."]))
     about = found["metadata"]
-    lines += [
+    lines.append(
         f"analysis {about['analysis']}, backend {about['backend']}, {about['n_folds']} folds by "
-        f"{', '.join(about['event_id'])} (salt '{about['salt']}')",
+        f"{', '.join(about['event_id'])} (salt '{about['salt']}')"
+    )
+    lines = [
+        *map(_folded, lines),
         "",
         listing(
             "Features, in the order of the input",
@@ -187,6 +208,6 @@ def inspect_text(found: Mapping[str, Any]) -> str:
             ],
         ),
         "",
-        "trained with " + ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
+        _folded("trained with " + ", ".join(f"{name} {version}" for name, version in about["versions"].items())),
     ]
     return "\n".join(lines)

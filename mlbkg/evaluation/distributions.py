@@ -14,6 +14,8 @@ from mlbkg.evaluation.resampling import binned_sums, event_covariance
 BINS = 40
 SCORE_BINS = 50
 MOST_INTEGERS = 40
+# Below, and as close to 1, float32 scores are told apart by few bits or none.
+SATURATED = 1e-6
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,19 @@ def feature_distributions(
         )
         for name, value in columns.items()
     )  # fmt: skip
+
+
+def score_edges(*scores: Array, bins: int) -> Array:
+    """``(bins + 1,)`` edges of a probability, even in its log-odds from the lowest to the highest of ``scores``.
+
+    Good classifiers pile their scores up at 0 and 1, where bins even in the score see nothing.
+    """
+    finite = np.concatenate([_finite(score) for score in scores])
+    within = np.clip(finite, SATURATED, 1 - SATURATED)
+    low, high = (float(end) for end in np.quantile(np.log(within / (1 - within)), [0, 1]))
+    if high - low < 1e-6:
+        low, high = low - 1, high + 1
+    return np.asarray(1 / (1 + np.exp(-np.linspace(low, high, bins + 1))), dtype=np.float64)
 
 
 def suitable_edges(value: NDArray[np.floating], label: NDArray[np.int8]) -> Array:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlbkg.evaluation.calibration import Calibration, calibration
 from mlbkg.evaluation.correlations import Correlations, correlations
-from mlbkg.evaluation.distributions import SCORE_BINS, Distribution, distribution
+from mlbkg.evaluation.distributions import SCORE_BINS, Distribution, distribution, score_edges
 from mlbkg.evaluation.estimates import Array, Events, check_weights
 from mlbkg.evaluation.importance import FeatureImportance, HeldOut, importance
 from mlbkg.evaluation.metrics import Ranking, rank
@@ -101,7 +101,7 @@ def evaluate(inputs: EvaluationInputs) -> Evaluation:
         scores=distribution(
             "score", of.score, of.label, of.weight, of.category,
             category_names=of.category_names, event_index=of.event_index,
-            edges=np.linspace(0, 1, SCORE_BINS + 1), unit="",
+            edges=score_edges(of.score, bins=SCORE_BINS), unit="",
         ),
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlbkg.evaluation.distributions import score_edges
 from mlbkg.evaluation.estimates import Array, Estimate, Events, check_weights
 from mlbkg.evaluation.metrics import auc_influence, event_error
 from mlbkg.evaluation.resampling import binned_sums, event_covariance
@@ -61,7 +62,7 @@ def overtraining(
     check_weights(weight, label)
     unseen, influence_unseen = auc_influence(score, label, weight)
     seen, influence_seen = auc_influence(train_score, label, weight)
-    edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
+    edges = score_edges(score, train_score, bins=HISTOGRAM_BINS)
     signal = label == 1
     pairs = [
         _pair(score[of], train_score[of], weight[of], event_index[of], edges=edges, seed=seed + number)

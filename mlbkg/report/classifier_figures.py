@@ -14,7 +14,7 @@ from mlbkg.evaluation.evaluate import Evaluation
 from mlbkg.evaluation.metrics import Roc
 from mlbkg.evaluation.overtraining import Overtraining, ScorePair
 from mlbkg.report.style import Caption
-from mlbkg.report.tables import Reference, format_estimate, format_p_value
+from mlbkg.report.tables import Reference, format_auc, format_estimate, format_number, format_p_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ def draw_roc(
                 "color": style.colour(style.BACKENDS, number),
                 "ls": style.LINES[number % len(style.LINES)],
             }
-            text = f"{style.heading(name)}\nAUC {format_estimate(e.ranking.auc)}"
+            text = f"{style.heading(name)}\nAUC {format_auc(e.ranking.auc)}"
             roc, point = e.ranking.roc, e.working_point
             linear.plot(roc.signal_efficiency, 1 - roc.background_efficiency, **look)
             tail.plot(roc.signal_efficiency, _positive(roc.background_efficiency), label=text, **look)
@@ -73,7 +73,7 @@ def draw_category_roc(evaluation: Evaluation, path: Path, *, caption: Caption) -
             _positive(evaluation.ranking.roc.background_efficiency),
             color=style.INK,
             lw=2.2,
-            label=f"all background\nAUC {format_estimate(evaluation.ranking.auc)}",
+            label=f"all background\nAUC {format_auc(evaluation.ranking.auc)}",
         )
         for number, line in enumerate(evaluation.ranking.categories):
             if line.roc is None:
@@ -85,7 +85,7 @@ def draw_category_roc(evaluation: Evaluation, path: Path, *, caption: Caption) -
                 _positive(line.roc.background_efficiency),
                 color=style.colour(style.BACKGROUNDS, number),
                 ls=style.LINES[number % len(style.LINES)],
-                label=f"{style.literal(line.name)}\nAUC {format_estimate(line.auc)}",
+                label=f"{style.literal(line.name)}\nAUC {format_auc(line.auc)}",
             )
         share = evaluation.working_point.signal_efficiency.value
         axes.axvline(share, color="0.5", lw=1, ls=":", label=f"working point\n{100 * share:.1f} % signal efficiency")
@@ -100,36 +100,43 @@ def draw_scores(evaluation: Evaluation, path: Path, *, caption: Caption) -> Path
     scores = evaluation.scores
     with style.canvas(path, width=9.2, height=5.2) as figure:
         axes = style.panel(figure, left=0.95, bottom=0.75, width=5.5, height=3.9)
-        below = np.zeros(len(scores.edges) - 1)
+        edges = style.log_odds(scores.edges)
+        below = np.zeros(len(edges) - 1)
         order = {line.name: number for number, line in enumerate(evaluation.ranking.categories)}
         stacked = sorted((c for c in scores.categories if not c.is_signal), key=lambda c: float(c.sums.sum()))
         for category in stacked:
             axes.stairs(
                 below + category.sums,
-                scores.edges,
+                edges,
                 baseline=below,
                 fill=True,
                 color=style.colour(style.BACKGROUNDS, order.get(category.name, 0)),
-                label=f"{style.literal(category.name)}  {_events(category.sums)}",
+                label=f"{style.literal(category.name)}  {format_number(float(category.sums.sum()))}",
             )
             below = below + category.sums
         total, error = scores.total(is_signal=False)
         axes.stairs(
-            total + error, scores.edges, baseline=np.maximum(total - error, 1e-12), fill=True, facecolor="none",
+            total + error, edges, baseline=np.maximum(total - error, 1e-12), fill=True, facecolor="none",
             edgecolor="0.35", hatch="//////", lw=0, label="statistical uncertainty",
         )  # fmt: skip
         signal, _ = scores.total(is_signal=True)
-        axes.stairs(signal, scores.edges, color=style.SIGNAL, lw=2, label=f"signal  {_events(signal)}")
+        axes.stairs(signal, edges, color=style.SIGNAL, lw=2, label=f"signal  {format_number(float(signal.sum()))}")
         threshold = evaluation.working_point.threshold
-        axes.axvline(threshold, color=style.INK, lw=1.2, ls="--", label=f"working point  {threshold:.3f}")
+        axes.axvline(
+            float(style.log_odds(np.array(threshold))),
+            color=style.INK,
+            lw=1.2,
+            ls="--",
+            label=f"working point  {threshold:.4g}",
+        )
         shown = np.concatenate([total[total > 0], signal[signal > 0]])
         axes.set(
-            yscale="log", xlim=(0, 1), ylim=(max(shown.min(), shown.max() * 1e-7) / 2, shown.max() * 2.5),
-            xlabel="Score (out of fold)", ylabel=f"Events / {scores.edges[1] - scores.edges[0]:g}",
+            yscale="log", ylim=(max(shown.min(), shown.max() * 1e-7) / 2, shown.max() * 2.5), ylabel="Events / bin",
         )  # fmt: skip
+        style.score_axis(axes, scores.edges, text="Score, out of fold (even in log-odds)")
         style.legend_beside(
             figure, axes, left=6.65, top=4.65, title=f"{style.heading(evaluation.name)}\nexpected events",
-            first=("signal", "working", *(style.literal(c.name) for c in reversed(stacked)), "statistical"),
+            first=("signal ", "working", *(style.literal(c.name) for c in reversed(stacked)), "statistical"),
         )  # fmt: skip
         style.label(figure, caption, left=0.95, right=9.0, top=4.82)
     return path
@@ -147,19 +154,16 @@ def draw_overtraining(evaluation: Evaluation, path: Path, *, caption: Caption) -
         difference = result.auc_difference
         axes.plot(
             [], [], ls="none",
-            label=f"AUC, model saw it\n  {format_estimate(result.auc_train)}\nAUC, out of fold\n  "
-            f"{format_estimate(result.auc_out_of_fold)}\ndifference\n  {format_estimate(difference)}",
+            label=f"AUC, model saw it\n  {format_auc(result.auc_train)}\nAUC, out of fold\n  "
+            f"{format_auc(result.auc_out_of_fold)}\ndifference\n  {format_estimate(difference)}",
         )  # fmt: skip
         shown = np.concatenate([values[values > 0] for _, p, _ in pairs for values in (p.out_of_fold, p.train)])
-        width = result.edges[1] - result.edges[0]
-        axes.set(
-            yscale="log", xlim=(0, 1), ylim=(shown.min() / width / 2, shown.max() / width * 2.5),
-            ylabel="Density (unit area)",
-        )  # fmt: skip
-        axes.tick_params(labelbottom=False)
+        axes.set(yscale="log", ylim=(shown.min() / 2, shown.max() * 2.5), ylabel="Share of class / bin")
         pulls.axhline(0, color="0.6", lw=1)
         widest = max(3.5, 1.15 * float(np.nanmax(np.abs(np.concatenate([_pull(p) for _, p, _ in pairs])))))
-        pulls.set(ylim=(-widest, widest), xlabel="Score", ylabel="Pull")
+        pulls.set(ylim=(-widest, widest), ylabel="Pull")
+        style.score_axis(pulls, result.edges, text="Score (even in log-odds)")
+        axes.tick_params(labelbottom=False)
         style.legend_beside(
             figure, axes, left=6.45, top=5.45, title=style.heading(evaluation.name), first=("signal", "background", "AUC")
         )
@@ -171,28 +175,27 @@ def draw_background_efficiency(evaluations: Mapping[str, Evaluation], path: Path
     """Background efficiency per category, all classifiers, at the signal efficiency where rejection is quoted."""
     first = next(iter(evaluations.values())).ranking
     names = ["all background", *(line.name for line in first.categories)]
-    height = 1.75 + 0.3 * len(names) * max(1.6, len(evaluations))
+    height = 1.75 + len(names) * max(0.4, 0.17 * len(evaluations))
     with style.canvas(path, width=10.0, height=height) as figure:
         axes = style.panel(figure, left=1.9, bottom=0.75, width=5.2, height=height - 1.3)
         rows = np.arange(len(names), dtype=float)
-        thick = 0.8 / len(evaluations)
+        apart = 0.7 / len(evaluations)
         smallest = 1.0
+        for row in rows[::2]:
+            axes.axhspan(row - 0.5, row + 0.5, color="0.955", lw=0, zorder=0)
         for number, (name, e) in enumerate(evaluations.items()):
             kept = [e.ranking.background_efficiency, *(line.background_efficiency for line in e.ranking.categories)]
-            values = np.array([k.value for k in kept])
-            at = rows + (number - (len(evaluations) - 1) / 2) * thick
-            colour = style.colour(style.BACKENDS, number)
-            filled = np.nan_to_num(values)
-            axes.barh(at, filled, 0.9 * thick, color=colour, alpha=0.75, label=style.heading(name))
-            some = filled > 0
+            at = rows + (number - (len(evaluations) - 1) / 2) * apart
+            look: dict[str, Any] = {"color": style.colour(style.BACKENDS, number), "lw": 1.4}
+            some = [(k, y) for k, y in zip(kept, at, strict=True) if k.value > 0]
             axes.errorbar(
-                values[some], at[some], xerr=_bars([k for k in kept if k.value > 0]), fmt="none", color=style.INK, lw=1.2
-            )
-            for y, k in zip(at, kept, strict=True):
-                if k.value == 0:
-                    axes.plot(k.upper_90, y, "<", color=colour)
-                    smallest = min(smallest, k.upper_90 / 3)
-            smallest = min(smallest, *(k.low for k in kept if k.low > 0), 1.0)
+                [k.value for k, _ in some], [y for _, y in some], xerr=_bars([k for k, _ in some]),
+                fmt=style.MARKERS[number % len(style.MARKERS)], ms=5, label=style.heading(name), **look,
+            )  # fmt: skip
+            none = [(k.upper_90, y) for k, y in zip(kept, at, strict=True) if k.value == 0]
+            for upper, y in none:
+                axes.errorbar(upper, y, xerr=0.5 * upper, xuplims=True, fmt="|", ms=7, **look)
+            smallest = min(smallest, *(k.low for k in kept if k.low > 0), *(upper / 2 for upper, _ in none))
         for y, line in zip(rows[1:], first.categories, strict=True):
             if not line.candidates:
                 axes.text(0.015, y, "no candidates", transform=axes.get_yaxis_transform(), va="center", size=9, color="0.4")
@@ -202,7 +205,7 @@ def draw_background_efficiency(evaluations: Mapping[str, Evaluation], path: Path
         )  # fmt: skip
         axes.set_yticklabels([style.literal(name) for name in names])
         axes.tick_params(axis="y", which="both", length=0)
-        axes.plot([], [], "<", color=style.INK, label="90 % upper bound,\nnothing kept")
+        axes.plot([], [], "<", color=style.INK, label="nothing kept:\n90 % upper bound")
         names_first = tuple(style.heading(name) for name in evaluations)
         style.legend_beside(figure, axes, left=7.3, top=height - 0.55, first=names_first)
         style.label(figure, caption, left=0.3, right=9.8, top=height - 0.38)
@@ -222,10 +225,10 @@ def draw_calibration(evaluations: Mapping[str, Evaluation], path: Path, *, capti
                 [[b.signal_fraction - b.low for b in result.bins], [b.high - b.signal_fraction for b in result.bins]]
             )
             axes.errorbar(
-                x, y, yerr=np.clip(bars, 0, None), fmt="osD^v"[number % 5], ms=4, lw=1.2,
+                x, y, yerr=np.clip(bars, 0, None), fmt=style.MARKERS[number % len(style.MARKERS)], ms=4, lw=1.2,
                 color=style.colour(style.BACKENDS, number),
                 label=f"{style.heading(name)}\ncalibration error {format_estimate(result.expected_error)}"
-                f"\n(perfect: {result.expected_error_if_perfect:.2g})",
+                f"\nby chance {result.expected_error_if_perfect:.2g}",
             )  # fmt: skip
         axes.set(
             xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="Mean score (out of fold)",
@@ -237,16 +240,15 @@ def draw_calibration(evaluations: Mapping[str, Evaluation], path: Path, *, capti
 
 
 def _draw_pair(axes: Axes, pulls: Axes, result: Overtraining, pair: ScorePair, *, name: str, colour: str) -> None:
-    width = result.edges[1] - result.edges[0]
-    centres = (result.edges[1:] + result.edges[:-1]) / 2
-    axes.stairs(pair.train / width, result.edges, fill=True, color=colour, alpha=0.3, label=f"{name}, model saw it")
+    edges = style.log_odds(result.edges)
+    centres = (edges[1:] + edges[:-1]) / 2
+    axes.stairs(pair.train, edges, fill=True, color=colour, alpha=0.3, label=f"{name}, model saw it")
     there = pair.out_of_fold > 0
     axes.errorbar(
-        centres[there], pair.out_of_fold[there] / width, yerr=pair.out_of_fold_error[there] / width, fmt="o", ms=3.5,
-        lw=1.2, color=colour,
+        centres[there], pair.out_of_fold[there], yerr=pair.out_of_fold_error[there], fmt="o", ms=3.5, lw=1.2, color=colour,
         label=f"{name}, out of fold\nKS {pair.test.distance:.4f}, p {format_p_value(pair.test.p_value)}",
     )  # fmt: skip
-    pulls.stairs(_pull(pair), result.edges, color=colour, lw=1.3)
+    pulls.stairs(_pull(pair), edges, color=colour, lw=1.3)
 
 
 def _pull(pair: ScorePair) -> Array:
@@ -273,11 +275,6 @@ def _log_tail(axes: Axes, curves: list[Roc]) -> None:
         yscale="log", xlim=(0, 1), ylim=(min(max(low, 1e-6) / 2, 0.5), 1), xlabel="Signal efficiency",
         ylabel="Background efficiency",
     )  # fmt: skip
-
-
-def _events(sums: Array) -> str:
-    total = float(sums.sum())
-    return f"{total:,.0f}" if abs(total) >= 100 else f"{total:.3g}"
 
 
 def _positive(values: Array) -> Array:

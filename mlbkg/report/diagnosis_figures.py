@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import mlbkg.report.style as style
-from mlbkg.evaluation.estimates import Array
+from mlbkg.evaluation.estimates import Array, Estimate
 from mlbkg.evaluation.evaluate import Evaluation
 from mlbkg.evaluation.sculpting import Sculpting
 from mlbkg.report.style import Caption
-from mlbkg.report.tables import format_p_value
+from mlbkg.report.tables import format_number, format_p_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SPECTATORS_IN_A_ROW = 3
+ONE_SIDED_90 = 1.28155
+# From this ratio of the highest bin on, small ratios are no longer told from none.
+LARGEST_LINEAR_RATIO = 5.0
 MOST_SHOWN = 60
 """Features in one figure: a larger one takes minutes to draw, and nobody reads it. The numbers hold all."""
 
@@ -33,14 +36,7 @@ def draw_importance(evaluation: Evaluation, path: Path, *, caption: Caption, uni
     with style.canvas(path, width=9.6, height=height) as figure:
         drops = style.panel(figure, left=2.9, bottom=0.75, width=3.1, height=tall)
         gains = style.panel(figure, left=6.25, bottom=0.75, width=3.1, height=tall)
-        drops.barh(
-            rows,
-            [line.auc_drop.value for line in lines],
-            0.7,
-            xerr=[line.auc_drop.error for line in lines],
-            color=style.BACKGROUNDS[0],
-            error_kw={"lw": 1.2, "ecolor": style.INK},
-        )
+        _drop_points(drops, [line.auc_drop for line in lines])
         gains.barh(rows, [100 * line.gain for line in lines], 0.7, color=style.BACKGROUNDS[1])
         for axes in (drops, gains):
             axes.set(ylim=(-0.7, len(lines) - 0.3), yticks=rows)
@@ -48,13 +44,9 @@ def draw_importance(evaluation: Evaluation, path: Path, *, caption: Caption, uni
             axes.margins(x=0.05)
         drops.set_yticklabels([style.with_unit(line.name, units.get(line.name, "")) for line in lines], size=9.5)
         gains.tick_params(labelleft=False)
-        drops.axvline(0, color=style.INK, lw=0.8)
         drops.set_xlabel("AUC lost when shuffled")
         gains.set_xlabel("Share of total gain [%]")
         gains.set_xlim(left=0)
-        drops.locator_params(axis="x", nbins=4)
-        # a power of ten would stand on the label
-        drops.ticklabel_format(axis="x", style="plain")
         style.label(figure, _named(caption, evaluation), left=0.3, right=9.35, top=height - 0.42)
     return path
 
@@ -93,17 +85,18 @@ def draw_sculpting(evaluation: Evaluation, path: Path, *, caption: Caption, unit
     results = evaluation.sculpting
     across = min(SPECTATORS_IN_A_ROW, max(1, len(results)))
     down = math.ceil(len(results) / across)
-    width, height = 0.35 + 4.6 * across, 0.35 + 4.75 * down
+    width, height = 0.35 + 5.3 * across, 0.35 + 4.75 * down
     with style.canvas(path, width=width, height=height) as figure:
         for number, result in enumerate(results):
-            left = 0.85 + 4.6 * (number % across)
+            left = 0.95 + 5.3 * (number % across)
             bottom = 0.7 + 4.75 * (down - 1 - number // across)
-            shapes = style.panel(figure, left=left, bottom=bottom + 1.25, width=3.9, height=2.7)
-            ratio = style.panel(figure, left=left, bottom=bottom, width=3.9, height=1.15, sharex=shapes)
+            shapes = style.panel(figure, left=left, bottom=bottom + 1.25, width=4.5, height=2.7)
+            ratio = style.panel(figure, left=left, bottom=bottom, width=4.5, height=1.15, sharex=shapes)
             _sculpting_panel(
-                shapes, ratio, result, xlabel=style.with_unit(result.spectator, units.get(result.spectator, ""))
-            )
-        style.label(figure, _named(caption, evaluation), left=0.3, right=width - 0.3, top=height - 0.3)
+                shapes, ratio, result, xlabel=style.with_unit(result.spectator, units.get(result.spectator, "")),
+                title=style.heading(evaluation.name),
+            )  # fmt: skip
+        style.label(figure, caption, left=0.3, right=width - 0.2, top=height - 0.3)
     return path
 
 
@@ -124,8 +117,8 @@ def draw_punzi(evaluation: Evaluation, path: Path, *, caption: Caption) -> Path:
         best = scan.best
         axes.plot(
             scan.signal_efficiency[best], scan.sensitivity[best], "*", ms=14, mfc="#ffa90e", mec=style.INK, clip_on=False,
-            label=f"optimum: score ≥ {scan.threshold[best]:.4f}\nsignal efficiency "
-            f"{100 * scan.signal_efficiency[best]:.1f} %\n{scan.background[best]:.3g} background events",
+            label=f"optimum: score ≥ {scan.threshold[best]:.4g}\nsignal efficiency "
+            f"{100 * scan.signal_efficiency[best]:.1f} %\n{format_number(float(scan.background[best]))} background events",
         )  # fmt: skip
         share = point.signal_efficiency.value
         axes.axvline(share, color=style.INK, lw=1.2, ls="--", label=f"working point: {100 * share:.1f} %")
@@ -145,6 +138,25 @@ def draw_punzi(evaluation: Evaluation, path: Path, *, caption: Caption) -> Path:
         style.legend_beside(figure, axes, left=6.45, top=5.45, title=title)
         style.label(figure, caption, left=0.95, right=9.0, top=5.62)
     return path
+
+
+def _drop_points(axes: Axes, drops: list[Estimate]) -> None:
+    """On a log scale, for one feature often outweighs all others; where a drop is not seen, its 90 % upper bound."""
+    rows = np.arange(len(drops))
+    value, error = (np.array([getattr(drop, part) for drop in drops]) for part in ("value", "error"))
+    seen = value > error
+    upper = np.maximum(value, 0) + ONE_SIDED_90 * error
+    bounded = ~seen & (upper > 0)
+    axes.errorbar(
+        value[seen], rows[seen], xerr=np.minimum(error, 0.9 * value)[seen], fmt="o", ms=5, lw=1.4, color=style.BACKENDS[0]
+    )
+    axes.plot(upper[bounded], rows[bounded], "<", ms=5, color="0.6", label="90 % upper bound")
+    shown = np.concatenate([(value - np.minimum(error, 0.9 * value))[seen], upper[bounded]])
+    highest = float(np.max((value + error)[seen], initial=np.max(shown, initial=1e-6)))
+    axes.set(xscale="log", xlim=(max(np.min(shown, initial=highest), 1e-6 * highest) / 2, 2 * highest))
+    axes.hlines(rows, *axes.get_xlim(), color="0.9", lw=0.8, zorder=0)
+    if bounded.any():
+        axes.legend(loc="lower right", fontsize=9, borderpad=0.3, handlelength=1)
 
 
 def _named(caption: Caption, evaluation: Evaluation) -> Caption:
@@ -181,7 +193,7 @@ def _heat_map(axes: Axes, matrix: Array, names: tuple[str, ...], *, show_rows: b
     axes.tick_params(length=0)
 
 
-def _sculpting_panel(shapes: Axes, ratio: Axes, result: Sculpting, *, xlabel: str) -> None:
+def _sculpting_panel(shapes: Axes, ratio: Axes, result: Sculpting, *, xlabel: str, title: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     centres = (result.edges[1:] + result.edges[:-1]) / 2
@@ -189,7 +201,7 @@ def _sculpting_panel(shapes: Axes, ratio: Axes, result: Sculpting, *, xlabel: st
     seen = result.after_error > 0
     shapes.errorbar(
         centres[seen], result.after[seen], yerr=result.after_error[seen], fmt="o", ms=3.5, lw=1.2, color=style.INK,
-        label="at the working point",
+        label=f"at the working point of {title}",
     )  # fmt: skip
     text = "too few events for a test"
     if result.test:
@@ -200,7 +212,7 @@ def _sculpting_panel(shapes: Axes, ratio: Axes, result: Sculpting, *, xlabel: st
     shapes.plot([], [], ls="none", label=text)
     highest = float(np.nanmax([result.before.max(), (result.after + result.after_error).max()]))
     # the legend takes the upper 40 % of the frame, above all data
-    shapes.set(ylim=(0, highest / 0.58), xlim=(result.edges[0], result.edges[-1]), ylabel="Share of background")
+    shapes.set(ylim=(0, highest / 0.58), xlim=(result.edges[0], result.edges[-1]), ylabel="Share of background / bin")
     handles, labels = style.ordered_entries(shapes, first=("all", "at the"))
     shapes.legend(handles, labels, loc="upper left", fontsize=9.5, borderpad=0.2)
     shapes.tick_params(labelbottom=False)
@@ -210,6 +222,10 @@ def _sculpting_panel(shapes: Axes, ratio: Axes, result: Sculpting, *, xlabel: st
         centres[there], result.ratio[there], yerr=result.ratio_error[there], fmt="o", ms=3.5, lw=1.2, color=style.INK
     )
     top = float((result.ratio + result.ratio_error)[there].max()) if there.any() else 2.0
-    ratio.set(ylim=(0, max(2.0, 1.08 * top)), xlabel=xlabel, ylabel="Ratio")
-    ratio.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
+    ratio.set(xlabel=xlabel, ylabel="Ratio")
+    if top > LARGEST_LINEAR_RATIO:
+        ratio.set(yscale="log", ylim=(0.5 * min(1.0, float(result.ratio[there].min())), 2 * top))
+    else:
+        ratio.set_ylim(0, max(2.0, 1.08 * top))
+        ratio.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
     ratio.xaxis.set_major_locator(MaxNLocator(6))

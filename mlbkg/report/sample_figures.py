@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ACROSS, DOWN = 4, 3
 PER_PAGE = ACROSS * DOWN
+LOWEST_SHARE = 1e-4
 
 
 def draw_feature_page(distributions: Sequence[Distribution], path: Path, *, caption: Caption) -> Path:
@@ -76,9 +77,15 @@ def _feature_panel(axes: Axes, one: Distribution, colours: Mapping[str, str]) ->
     axes.stairs(shape, one.edges, color=style.SIGNAL, lw=1.8)
     highest = max(float(shape.max()), float(below.max()))
     axes.set(xlim=(one.edges[0], one.edges[-1]), ylim=(0, 1.12 * highest if highest > 0 else 1))
+    heights = np.concatenate([shape, below])
+    seen = heights[heights > 0]
+    # a linear axis would show a spike and nothing else
+    if len(seen) and float(np.mean(seen > 0.1 * highest)) < 0.5:
+        axes.set(yscale="log", ylim=(max(float(seen.min()), LOWEST_SHARE * highest) / 2, 3 * highest))
+    else:
+        axes.locator_params(axis="y", nbins=4)
     axes.set_xlabel(style.with_unit(one.name, one.unit), size=10.5)
     axes.locator_params(axis="x", nbins=5)
-    axes.locator_params(axis="y", nbins=4)
     axes.minorticks_off()
     axes.tick_params(labelsize=9, length=3)
     if max(one.missing_signal, one.missing_background) >= 0.0005:
@@ -108,10 +115,11 @@ def _category_legend(figure: Figure, colours: Mapping[str, str], *, top: float) 
 
 
 def _few_ticks(axes: Axes) -> None:
-    from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullLocator
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 5 * low else MaxNLocator(5))
     axes.yaxis.set_major_formatter(FormatStrFormatter("%.3g"))
     axes.yaxis.set_minor_locator(NullLocator())

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlbkg.atomic import atomic_path
+from mlbkg.evaluation.estimates import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +23,15 @@ SIGNAL = "#bd1f01"
 BACKGROUNDS = ("#3f90da", "#ffa90e", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
 BACKENDS = ("#3f90da", "#e76300", "#832db6", "#717581", "#a96b59", "#ffa90e", "#94a4a2", "#b9ac70", "#92dadd")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+MARKERS = "osD^v"
 INK = "#222222"
+# The finest that fits is taken.
+SCORE_TICKS = (
+    (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999),
+    (1e-5, 1e-4, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999),
+    (1e-5, 0.001, 0.1, 0.9, 0.999, 0.99999),
+)
+MOST_SCORE_TICKS = 9
 
 
 @dataclass(frozen=True)
@@ -63,13 +74,14 @@ def label(figure: Figure, caption: Caption, *, left: float, right: float, top: f
     y = top / up
     name = figure.text(left / across, y, "mlbkg", weight="bold", size=13, va="baseline")
     name_width = name.get_window_extent(figure.canvas.get_renderer()).width / DPI  # type: ignore[attr-defined]
-    figure.text((left + name_width + 0.08) / across, y, caption.origin, style="italic", size=11, va="baseline")
+    origin = figure.text((left + name_width + 0.08) / across, y, caption.origin, style="italic", size=11, va="baseline")
+    origin_width = origin.get_window_extent(figure.canvas.get_renderer()).width / DPI  # type: ignore[attr-defined]
     parts = [literal(caption.title)] if caption.title else []
     if caption.luminosity_per_fb is not None:
         # no mathematics here: its fonts have no superscript signs, and titles such as "π⁺π⁻" share the line
         parts.append(f"∫ L dt = {caption.luminosity_per_fb:g} fb⁻¹")
     told = figure.text(right / across, y, ",  ".join(parts), size=10, ha="right", va="baseline")
-    room = right - left - name_width - 1.3
+    room = right - left - name_width - origin_width - 0.4
     told_width = told.get_window_extent(figure.canvas.get_renderer()).width / DPI  # type: ignore[attr-defined]
     told.set_fontsize(10 * min(1.0, room / max(told_width, 0.1)))
 
@@ -116,8 +128,31 @@ def heading(name: str) -> str:
     return literal(short(name, 28))
 
 
+def log_odds(score: Array) -> Array:
+    """Where a score stands on :func:`score_axis`; 0 and 1 stand where float32 scores end."""
+    within = np.clip(score, 1e-7, 1 - 1e-7)
+    return np.asarray(np.log(within / (1 - within)), dtype=np.float64)
+
+
+def score_axis(axes: Axes, edges: Array, *, text: str) -> None:
+    """An axis even in log-odds, labelled with scores: both ends of a good classifier can be seen."""
+    from matplotlib.ticker import FixedLocator
+
+    low, high = log_odds(edges[[0, -1]])
+    axes.set(xlim=(low, high), xlabel=text)
+    for ticks in SCORE_TICKS:
+        shown = [tick for tick in ticks if low <= log_odds(np.array(tick)) <= high]
+        if len(shown) <= MOST_SCORE_TICKS:
+            break
+    axes.set_xticks(log_odds(np.array(shown)), [f"{tick:.6g}" for tick in shown])
+    tenths = [digit * 10.0**-power for power in range(1, 7) for digit in range(1, 10)]
+    minor = log_odds(np.array([*tenths, *(1 - tenth for tenth in tenths)]))
+    axes.xaxis.set_minor_locator(FixedLocator(minor[(minor > low) & (minor < high)]))
+
+
 def with_unit(name: str, unit: str) -> str:
-    """At most 36 characters and the unit."""
+    """At most 36 characters and the unit, its powers written high."""
+    unit = unit.replace("^2", "²").replace("^3", "³")
     return f"{literal(short(name, 36))} [{literal(unit)}]" if unit else literal(short(name, 36))
 
 

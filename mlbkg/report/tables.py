@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ from mlbkg.evaluation.sculpting import Sculpting
 from mlbkg.evaluation.two_samples import SMALLEST_P
 
 WIDTH = 100
+MILLION = 1_000_000
+# An AUC is not known better than this, whatever a sample without a single swapped pair says.
+CLOSEST_TO_ONE = 1e-6
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -25,27 +30,52 @@ class Reference:
 
 @dataclass(frozen=True)
 class Table:
-    """Plain data: the first column is read from the left, numbers from the right. ``str`` is at most 100 columns wide."""
+    """Plain data: names are read from the left, numbers from the right."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
     def __str__(self) -> str:
-        widths = [max(map(len, column)) for column in zip(self.columns, *self.rows, strict=True)]
-        # the first column gives way: names are long, numbers must stay whole
-        widths[0] = max(8, min(widths[0], WIDTH - sum(widths[1:]) - 2 * (len(widths) - 1)))
-        rule = "─" * min(WIDTH, sum(widths) + 2 * (len(widths) - 1))
-        lines = [_line(self.columns, widths), rule, *(_line(row, widths) for row in self.rows)]
+        return self.text(WIDTH)
+
+    def text(self, width: int) -> str:
+        """At most ``width`` columns wide: long headings are folded, then the first column gives way; numbers stay whole."""
+        cells = [max(map(len, column), default=0) for column in self._cells()]
+        widths = [max(cell, len(heading)) for cell, heading in zip(cells, self.columns, strict=True)]
+        gaps = 2 * (len(widths) - 1)
+        if sum(widths) + gaps > width:
+            words = [max(map(len, heading.split()), default=0) for heading in self.columns]
+            widths = [max(cell, word) for cell, word in zip(cells, words, strict=True)]
+            widths[0] = max(8, min(widths[0], width - sum(widths[1:]) - gaps))
+        numeric = [any(_is_number(cell) for cell in column) for column in self._cells()]
+        rule = "─" * min(width, sum(widths) + gaps)
+        lines = [*_headings(self.columns, widths, numeric), rule, *(_line(row, widths, numeric) for row in self.rows)]
         return "\n".join([self.title, *lines] if self.title else lines)
+
+    def _cells(self) -> list[list[str]]:
+        return [[row[number] for row in self.rows] for number in range(len(self.columns))]
+
+
+def format_number(value: float) -> str:
+    """Three significant digits: ``"0.0123"``, ``"37,200"``, and from a million on ``"1.22 × 10⁹"``."""
+    if not math.isfinite(value):
+        return "-"
+    if abs(value) >= MILLION:
+        mantissa, power = f"{value:.2e}".split("e")
+        return f"{mantissa} × {_ten_to(int(power))}"
+    return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def format_value_error(value: float, error: float) -> str:
     """``"0.9932 ± 0.0004"``: the rule of the Review of Particle Physics (Introduction, sec. 5.3).
 
     The error's three leading digits decide: 100 to 354 keeps two digits, 355 to 949 one, 950 to 999 becomes 1000 and keeps
-    two. The value is rounded to the same place.
+    two. The value is rounded to the same place. From a million on the power of ten is taken out.
     """
+    if abs(value) >= MILLION and math.isfinite(value + error) and error > 0:
+        power = math.floor(math.log10(abs(value)))
+        return f"({format_value_error(value / 10.0**power, error / 10.0**power)}) × {_ten_to(power)}"
     if not math.isfinite(value):
         return "-"
     if not math.isfinite(error) or error <= 0:
@@ -58,11 +88,18 @@ def format_value_error(value: float, error: float) -> str:
     if digits < 0:
         value, error = round(value, digits), round(error, digits)
     places = max(digits, 0)
-    return f"{value:.{places}f} ± {error:.{places}f}"
+    return f"{value:,.{places}f} ± {error:,.{places}f}"
 
 
 def format_estimate(estimate: Estimate) -> str:
     return format_value_error(estimate.value, estimate.error)
+
+
+def format_auc(auc: Estimate) -> str:
+    """``"> 0.999999"`` from there on: nobody reads, or believes, more digits."""
+    if 1 - CLOSEST_TO_ONE < auc.value < 1:
+        return f"> {1 - CLOSEST_TO_ONE:.6f}"
+    return format_estimate(auc)
 
 
 def format_efficiency(efficiency: Efficiency) -> str:
@@ -79,9 +116,9 @@ def classifier_table(evaluations: Mapping[str, Evaluation], *, reference: Refere
     rows = [
         (
             name,
-            format_estimate(e.ranking.auc),
+            format_auc(e.ranking.auc),
             f"{100 * e.ranking.signal_efficiency:.1f} %",
-            _percent(e.ranking.background_rejection),
+            _rejection(e.ranking.background_rejection, e.ranking.background_efficiency),
         )
         for name, e in evaluations.items()
     ]
@@ -98,10 +135,10 @@ def category_table(evaluation: Evaluation) -> Table:
     rows = tuple(
         (
             line.name,
-            f"{line.candidates}",
-            f"{line.expected_yield:.4g}",
-            format_estimate(line.auc),
-            _percent(line.background_rejection) if line.candidates else "no candidates",
+            f"{line.candidates:,}",
+            format_number(line.expected_yield),
+            format_auc(line.auc),
+            _rejection(line.background_rejection, line.background_efficiency),
         )
         for line in evaluation.ranking.categories
     )
@@ -112,8 +149,13 @@ def category_table(evaluation: Evaluation) -> Table:
 def working_point_table(evaluation: Evaluation) -> Table:
     """What the working point keeps, category by category, in events."""
     point = evaluation.working_point
+    totals = {line.name: line.expected_yield for line in evaluation.ranking.categories}
     rows = [
-        (line.name, format_efficiency(line.background_efficiency), format_estimate(line.background_yield))
+        (
+            line.name,
+            format_efficiency(line.background_efficiency),
+            _yield(line.background_efficiency, line.background_yield, totals[line.name]),
+        )
         for line in point.categories
     ]
     rows.append(("all background", format_efficiency(point.background_efficiency), format_estimate(point.background_yield)))
@@ -147,13 +189,41 @@ def _sculpting_row(line: Sculpting) -> tuple[str, ...]:
     )
 
 
-def _percent(estimate: Estimate) -> str:
-    if not math.isfinite(estimate.value):
+def _rejection(rejection: Estimate, kept: Efficiency) -> str:
+    """In per cent; a lower bound at 90 % confidence where nothing is kept."""
+    if not math.isfinite(rejection.value):
         return "-"
-    return f"{format_value_error(100 * estimate.value, 100 * estimate.error)} %"
+    if kept.value == 0 and kept.upper_90 > 0:
+        left = 100 * kept.upper_90
+        return f"> {100 - left:.{max(0, -math.floor(math.log10(left)))}f} %"
+    return f"{format_value_error(100 * rejection.value, 100 * rejection.error)} %"
 
 
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    first = cells[0] if len(cells[0]) <= widths[0] else cells[0][: widths[0] - 1] + "…"
-    numbers = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
-    return "  ".join([first.ljust(widths[0]), *numbers]).rstrip()
+def _yield(kept: Efficiency, events: Estimate, total: float) -> str:
+    """An upper bound at 90 % confidence where nothing of ``total`` events is kept."""
+    if kept.value == 0 and kept.candidates:
+        return f"< {format_number(kept.upper_90 * total)}"
+    return format_estimate(events)
+
+
+def _ten_to(power: int) -> str:
+    return f"10{str(power).translate(SUPERSCRIPTS)}"
+
+
+def _is_number(cell: str) -> bool:
+    return cell.lstrip("<>(±+- ")[:1].isdigit()
+
+
+def _headings(columns: tuple[str, ...], widths: list[int], numeric: list[bool]) -> list[str]:
+    folded = [textwrap.wrap(heading, width) or [""] for heading, width in zip(columns, widths, strict=True)]
+    tall = max(map(len, folded))
+    filled = [[""] * (tall - len(lines)) + lines for lines in folded]
+    return [_line(row, widths, numeric) for row in zip(*filled, strict=True)]
+
+
+def _line(cells: tuple[str, ...], widths: list[int], numeric: list[bool]) -> str:
+    fitted = [cell if len(cell) <= width else f"{cell[: width - 1]}…" for cell, width in zip(cells, widths, strict=True)]
+    aligned = (
+        cell.rjust(width) if right else cell.ljust(width) for cell, width, right in zip(fitted, widths, numeric, strict=True)
+    )
+    return "  ".join(aligned).rstrip()
