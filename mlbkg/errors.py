@@ -61,6 +61,18 @@ class ParityError(MlbkgError):
     """An exported model does not give the trained model's answers; it was not written."""
 
 
+class FitError(MlbkgError):
+    """A fit model is wrong, or a fit did not converge."""
+
+
+class LimitError(MlbkgError):
+    """A limit cannot be computed as asked."""
+
+
+class BlindError(MlbkgError):
+    """Blinded data would have been read."""
+
+
 class UnknownNameError(ConfigError):
     """A name that is not in a registry."""
 

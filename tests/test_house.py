@@ -25,6 +25,9 @@ HOMES = {
     "rich": {"cli"},
     "yaml": {"config"},
     "formulate": {"ntuples"},
+    "iminuit": {"fitting"},
+    "numba_stats": {"fitting"},
+    "pyhf": {"limits"},
 }
 FORBIDDEN_MODULES = {"pickle", "joblib", "dill", "cloudpickle", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}

@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from mlbkg.config.schema import NAME_PATTERN
 from mlbkg.config.source import KeyPath, Problem, Source
+from mlbkg.config.statistics import NAME_PATTERN
 from mlbkg.errors import did_you_mean
 
 _MAX_SHOWN = 60

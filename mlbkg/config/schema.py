@@ -6,10 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from mlbkg.config.statistics import Fit, LimitConfig, Name, Systematic
 from mlbkg.registry import Params
 
-NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]*$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -126,18 +125,27 @@ class Punzi(Params):
     b: float = Field(1.28155, gt=0, description="1.28155 is 90 %")
 
 
+class ExpectedLimit(Params):
+    """The cut whose fit gives the smallest expected limit; needs the section `fit`."""
+
+    points: int = Field(40, ge=5, le=1000, description="cuts that are tried, even in signal efficiency")
+    systematics: bool = Field(True, description="whether the limit that is optimised counts the systematic uncertainties")
+
+
 class WorkingPoint(Params):
-    """Exactly one of the three."""
+    """Exactly one of the four."""
 
     score: Fraction | None = Field(None, description="select what scores above")
     signal_efficiency: Fraction | None = Field(None, description="select so much of the signal")
     punzi: Punzi | None = Field(None, description="select where Punzi's figure of merit is largest")
+    expected_limit: ExpectedLimit | None = Field(None, description="select where the expected limit is smallest")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> WorkingPoint:
-        given = [key for key in ("score", "signal_efficiency", "punzi") if getattr(self, key) is not None]
+        keys = ("score", "signal_efficiency", "punzi", "expected_limit")
+        given = [key for key in keys if getattr(self, key) is not None]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of score, signal_efficiency, punzi; got {', '.join(given) or 'none'}")
+            raise ValueError(f"give exactly one of {', '.join(keys)}; got {', '.join(given) or 'none'}")
         return self
 
 
@@ -156,13 +164,17 @@ class Evaluation(Params):
     bootstrap: int = Field(100, ge=10, description="bootstrap replicas, by event, behind every uncertainty")
     permutation_rows: int = Field(20000, ge=100, description="candidates used for permutation importance")
     reference: Reference | None = Field(None, description="a published working point to compare with")
+    compare_features: tuple[FeatureEntry, ...] = Field(
+        (), description="other features, for which the champion's backend is trained once more to compare; never exported"
+    )
 
 
 class Selection(Params):
     """What `mlbkg select` keeps."""
 
     working_point: WorkingPoint = Field(
-        WorkingPoint(signal_efficiency=0.849), description="exactly one of score, signal_efficiency and punzi"
+        WorkingPoint(signal_efficiency=0.849),
+        description="exactly one of score, signal_efficiency, punzi and expected_limit",
     )
     branches: Literal["all"] | tuple[str, ...] = Field("all", description="what a skim keeps beside score and fold")
     keep: Literal["selected", "all"] = Field("selected", description="`all` writes every candidate with its score")
@@ -195,4 +207,7 @@ class Config(Params):
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     selection: Selection = Selection()
+    fit: Fit | None = Field(None, description="signal extraction; needed by `mlbkg fit` and `mlbkg limit`")
+    systematics: tuple[Systematic, ...] = Field((), description="nuisance parameters of the fit and the limit")
+    limit: LimitConfig = LimitConfig()
     tracking: Tracking = Tracking()

@@ -13,7 +13,6 @@ from pydantic.fields import FieldInfo
 
 from mlbkg.classifiers.base import BACKENDS
 from mlbkg.config.schema import (
-    NAME_PATTERN,
     Candidates,
     ClassifierConfig,
     Config,
@@ -26,6 +25,7 @@ from mlbkg.config.schema import (
     WorkingPoint,
 )
 from mlbkg.config.source import dump
+from mlbkg.config.statistics import NAME_PATTERN
 
 WIDTH = 120
 _COMMENT_COLUMN = 40

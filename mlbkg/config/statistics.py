@@ -1,0 +1,153 @@
+"""The parts of a config that come after the selection: the fit, its systematic uncertainties and the limit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from mlbkg.registry import Params
+
+NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
+Range = tuple[float, float]
+
+
+def _as_shape(value: object) -> object:
+    return {"shape": value} if isinstance(value, str) else value
+
+
+class ShapeConfig(Params):
+    """`shape` and, beside it, that shape's own settings (checked against it when the config is loaded)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    shape: str = Field(description="gaussian, double_gaussian, chebyshev, ...: see `mlbkg shapes`")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+ShapeEntry = Annotated[ShapeConfig, BeforeValidator(_as_shape, json_schema_input_type=str | ShapeConfig)]
+
+
+class ControlMode(Params):
+    """One decay that peaks like the signal when its other daughters are lost."""
+
+    name: Name = Field(description="in the table of the peaking background")
+    lost: str = Field(description="expression that picks this decay in the simulated sample, e.g. mc_mode == 13")
+    seen: tuple[str, ...] = Field(
+        (), description="cuts that select it with its daughters seen; none for a decay without a control sample of its own"
+    )
+    branching_fraction: float = Field(
+        gt=0, lt=1, description="of the decay; ties modes without a control sample to the others"
+    )
+    branching_fraction_error: float = Field(0.0, ge=0, description="its uncertainty")
+
+
+class ControlUncertainty(Params):
+    """A relative uncertainty of the ratio of lost to seen."""
+
+    name: Name = Field(description="in tables; becomes a nuisance parameter")
+    effect: float = Field(gt=0, lt=1, description="relative")
+
+
+class Control(Params):
+    """The peaking background from a control sample in which the lost particles are seen."""
+
+    data: tuple[Name, ...] = Field((), description="data samples; without any, the control sample's size is simulated")
+    modes: tuple[ControlMode, ...] = Field(min_length=1, description="one by one, in the order of the table")
+    uncertainties: tuple[ControlUncertainty, ...] = Field((), description="of the ratio lost / seen, beside statistics")
+
+
+class Peaking(Params):
+    """Background that peaks where the signal does."""
+
+    samples: tuple[Name, ...] = Field(min_length=1, description="simulated samples that it is made of")
+    uncertainty: float | None = Field(None, gt=0, lt=10, description="relative, where there is no control sample")
+    control: Control | None = Field(None, description="predict it from a control sample")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Peaking:
+        if (self.uncertainty is None) == (self.control is None):
+            raise ValueError("give uncertainty or control, one of the two")
+        return self
+
+
+class Fit(Params):
+    """Signal extraction; what is not signal or peaking is one smooth background."""
+
+    variable: str = Field(description="a feature or spectator that the signal peaks in")
+    window: Range = Field(description="range of the fit")
+    bins: int = Field(120, ge=5, le=100_000, description="of the binned fit, of the figures and of the expected experiments")
+    method: Literal["auto", "binned", "unbinned"] = Field(
+        "auto", description="auto: unbinned up to unbinned_up_to candidates"
+    )
+    unbinned_up_to: int = Field(100_000, ge=1, description="candidates in the window, where method is auto")
+    signal: ShapeEntry = Field(ShapeConfig(shape="double_gaussian"), description="fitted to the signal sample, then fixed")
+    background: ShapeEntry = Field(ShapeConfig(shape="chebyshev"), description="its parameters are free in the fit")
+    peaking: Peaking | None = Field(None, description="background with the signal's shape and a constrained yield")
+    blind: Range | None = Field(None, description="range of the variable in which data are not read without --unblind")
+
+    @model_validator(mode="after")
+    def _ranges(self) -> Fit:
+        for key in ("window", "blind"):
+            limits = getattr(self, key)
+            if limits is not None and not limits[0] < limits[1]:
+                raise ValueError(f"{key} must be [low, high] with low < high; got [{limits[0]:g}, {limits[1]:g}]")
+        return self
+
+
+class Systematic(Params):
+    """One source of uncertainty: a nuisance parameter. Exactly one of effect, mean and width."""
+
+    name: Name = Field(description="in tables and figures")
+    effect: float | None = Field(None, gt=0, lt=10, description="relative, of the rates of `on`; log-normal")
+    on: tuple[Literal["signal", "peaking"], ...] = Field(("signal",), min_length=1, description="components that it scales")
+    mean: float | None = Field(None, gt=0, description="shift of the signal's peak, in the unit of fit.variable")
+    width: float | None = Field(None, gt=0, lt=10, description="relative change of the signal's width")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Systematic:
+        given = [key for key in ("effect", "mean", "width") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of effect, mean, width; got {', '.join(given) or 'none'}")
+        return self
+
+
+class Parents(Params):
+    """What the efficiency is relative to: how many parents are made, and how often they decay to the searched-for one."""
+
+    cross_section_nb: float = Field(gt=0, description="production cross section of the parent")
+    branching_fractions: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
+        {}, description="decay -> branching fraction, between the parent and the particle that decays invisibly"
+    )
+
+
+class Beside(Params):
+    """A published limit to draw beside one's own."""
+
+    name: str = Field(min_length=1, description="who published it, and whether it is observed or expected")
+    value: float = Field(gt=0, description="upper limit, in the unit of the quantity")
+    kind: Literal["observed", "expected"] = Field("observed", description="how it is drawn")
+
+
+class LimitConfig(Params):
+    """From the yield to the quantity that is published."""
+
+    quantity: Literal["branching_fraction", "cross_section", "yield"] = Field("yield", description="cross sections in fb")
+    symbol: str = Field("signal yield", description="of the quantity, for figures and tables")
+    parents: Parents | None = Field(None, description="needed for a branching fraction")
+    confidence_level: float = Field(0.90, gt=0.5, lt=1, description="of the upper limits")
+    methods: tuple[Literal["cls", "bayesian", "cls_toys", "profile", "pyhf"], ...] = Field(
+        ("cls", "bayesian"), min_length=1, description="cls: asymptotic; cls_toys: the same by toy experiments"
+    )
+    toys: int = Field(500, ge=50, description="experiments per hypothesis, for cls_toys")
+    beside: tuple[Beside, ...] = Field((), description="published limits, for the summary figure")
+
+    @model_validator(mode="after")
+    def _parents(self) -> LimitConfig:
+        if (self.quantity == "branching_fraction") != (self.parents is not None):
+            raise ValueError("parents belongs to quantity: branching_fraction, and is needed there")
+        return self

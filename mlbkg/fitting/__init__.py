@@ -1,0 +1,1 @@
+"""Signal extraction: shapes, models, fits, goodness of fit, toys, peaking background."""

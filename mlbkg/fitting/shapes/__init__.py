@@ -1,0 +1,1 @@
+"""One module per family of shapes; each registers itself in :data:`mlbkg.fitting.base.SHAPES`."""

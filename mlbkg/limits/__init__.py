@@ -1,0 +1,1 @@
+"""Upper limits, intervals and significances: of counts, and of fit models."""
