@@ -16,14 +16,17 @@ from mlbkg.registry import Params, Registry
 Array = NDArray[np.float64]
 Sampled = tuple[Array, Array]
 """Values of the fit variable ``(n,)`` of one sample's candidates, and their physics weights ``(n,)``."""
+Samples = Callable[[str], Sampled]
+"""The candidates of a sample, by its name."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Range of the fit variable, in its unit. Raises :class:`FitError` where it is empty."""
+    """Range of the fit variable, in its ``unit``. Raises :class:`FitError` where it is empty."""
 
     low: float
     high: float
+    unit: str = ""
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
@@ -55,7 +58,10 @@ class ShapeParameter:
 
 
 class Shape(ABC):
-    """A density over ``window``; immutable. ``theta`` holds the values of :attr:`parameters`, in their order."""
+    """A density over ``window``; immutable. ``theta`` holds the values of :attr:`parameters`, in their order.
+
+    Beyond the window, where a shifted shape looks, density and cumulative go on by the same formula.
+    """
 
     def __init__(self, window: Window) -> None:
         self.window = window
@@ -88,7 +94,7 @@ class ShapeFamily:
     name: str
     description: str
     params: type[Params]
-    build: Callable[[Any, Window, Callable[[str], Sampled]], Shape]
+    build: Callable[[Any, Window, Samples], Shape]
 
 
 SHAPES: Registry[ShapeFamily] = Registry("shape", package="mlbkg.fitting.shapes")
@@ -96,10 +102,10 @@ SHAPES: Registry[ShapeFamily] = Registry("shape", package="mlbkg.fitting.shapes"
 
 def shape_family(
     name: str, *, description: str, params: type[Params]
-) -> Callable[[Callable[[Any, Window, Callable[[str], Sampled]], Shape]], Callable[..., Shape]]:
+) -> Callable[[Callable[[Any, Window, Samples], Shape]], Callable[..., Shape]]:
     """Register the decorated ``build(params, window, sample)`` under ``name``."""
 
-    def register(build: Callable[[Any, Window, Callable[[str], Sampled]], Shape]) -> Callable[..., Shape]:
+    def register(build: Callable[[Any, Window, Samples], Shape]) -> Callable[..., Shape]:
         SHAPES.add(name, ShapeFamily(name, description, params, build))
         return build
 
