@@ -5,20 +5,47 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mlbkg.features.base import Compute, feature
+from mlbkg.features.base import Columns, Compute, feature
+
+MOMENTUM = ("px", "py", "pz")
+CLUSTER_ENERGY = "cluster_energy"
 
 
 def _extreme(of_two: Any, name: str) -> Compute:
     return lambda columns: np.asarray(of_two(columns[f"daughter0_{name}"], columns[f"daughter1_{name}"]))
 
 
-for _hypothesis in ("pion", "electron", "muon"):
-    for _end, _of_two in (("Min", np.minimum), ("Max", np.maximum)):
+def _extreme_ratio(of_two: Any) -> Compute:
+    return lambda columns: np.asarray(of_two(_energy_over_momentum(columns, 0), _energy_over_momentum(columns, 1)))
+
+
+def _energy_over_momentum(columns: Columns, daughter: int) -> NDArray[Any]:
+    squared = sum(np.asarray(columns[f"daughter{daughter}_{part}"], dtype=np.float64) ** 2 for part in MOMENTUM)
+    return np.asarray(columns[f"daughter{daughter}_{CLUSTER_ENERGY}"] / np.sqrt(squared))
+
+
+for _end, _of_two in (("Min", np.minimum), ("Max", np.maximum)):
+    _which = "smaller" if _end == "Min" else "larger"
+    feature(
+        f"clusterE{_end}",
+        unit="GeV",
+        needs=(f"daughter0_{CLUSTER_ENERGY}", f"daughter1_{CLUSTER_ENERGY}"),
+        description=f"{_which} calorimeter energy of the two tracks; 0 for a track without a cluster",
+        basf2=f"{_end.lower()}(daughter(0,clusterE),daughter(1,clusterE))",
+    )(_extreme(_of_two, CLUSTER_ENERGY))
+    feature(
+        f"clusterEoP{_end}",
+        needs=tuple(f"daughter{i}_{name}" for i in (0, 1) for name in (CLUSTER_ENERGY, *MOMENTUM)),
+        description=f"{_which} ratio of calorimeter energy to momentum of the two tracks; 0 for a track without a cluster",
+        basf2=f"{_end.lower()}(daughter(0,clusterEoP),daughter(1,clusterEoP))",
+    )(_extreme_ratio(_of_two))
+    for _hypothesis in ("pion", "electron", "muon"):
         _column, _basf2 = f"{_hypothesis}_id", f"{_hypothesis}ID"
         feature(
             f"{_hypothesis}ID{_end}",
             needs=(f"daughter0_{_column}", f"daughter1_{_column}"),
-            description=f"{'smaller' if _end == 'Min' else 'larger'} {_hypothesis} likelihood ratio of the two tracks",
+            description=f"{_which} {_hypothesis} likelihood ratio of the two tracks",
             basf2=f"{_end.lower()}(daughter(0,{_basf2}),daughter(1,{_basf2}))",
         )(_extreme(_of_two, _column))

@@ -22,7 +22,19 @@ _REST_OF_EVENT = (
     "MROE",
 )
 _PAIR = ("PtPiPi", "CosThetaPiPi", "CosHelicityPiPi", "ThetaRecoil", "ThetaMissing", "CosGammaNormal")
-_TRACKS = ("chiProb", "drMax", "dzMax", "pionIDMin", "electronIDMax", "muonIDMax")
+_TRACKS = (
+    "chiProb",
+    "drMax",
+    "dzMax",
+    "pionIDMin",
+    "pionIDMax",
+    "electronIDMin",
+    "electronIDMax",
+    "muonIDMin",
+    "muonIDMax",
+    "clusterEMin",
+    "clusterEMax",
+)
 _GIVES_RECOIL_MASS_AWAY = (
     "EPiPi",
     "MPiPi",
@@ -59,6 +71,10 @@ What stays of the pair is its laboratory momentum (PtPiPi, CosThetaPiPi, ThetaRe
 mass hypothesis) and the decay angle, which says nothing of M. On lone dipions with recoil masses from 9.40 to 9.52 GeV a
 boosted regression explains 99 % of the variance of M_r from ``upsilon1s`` and 15 % from what stays, less than from p* alone
 (19 %): larger recoil masses leave less momentum, a smooth slope that cannot make a peak.
+
+Of what the two tracks leave in the calorimeter, their energies stay: they tell muons from pions where a muon does not reach
+the muon detector, and on simulated two-photon background they take what is explained from 8 % to 13 %. The ratios to the
+momenta (clusterEoPMin, clusterEoPMax) do not: with the energies they give the momenta, and explain 44 %.
 """
 
 

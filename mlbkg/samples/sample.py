@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,13 @@ class Sample:
             category=self.category[rows],
             spectators={name: values[rows] for name, values in self.spectators.items()},
         )
+
+    def with_features(self, names: Sequence[str]) -> Sample:
+        """The same candidates with these of their features, in this order."""
+        if tuple(names) == self.feature_names:
+            return self
+        columns = [self.feature_names.index(name) for name in names]
+        return replace(self, feature_names=tuple(names), features=np.ascontiguousarray(self.features[:, columns]))
 
 
 def concatenate(samples: Sequence[Sample]) -> Sample:

@@ -13,7 +13,7 @@ from mlbkg.candidates.table import CandidateTable, known_columns, required_event
 from mlbkg.features.base import FEATURES
 from mlbkg.physics.lorentz import FourVector, boost
 
-MULTIPLICITIES = [0, 4, 7, 1, 2, 9, 0, 5, 6, 2, 2]
+MULTIPLICITIES = [0, 4, 7, 1, 2, 9, 0, 5, 6, 2, 2, 4, 4]
 
 # Names seen registered in basf2's sources
 BASF2_NAMES = {
