@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from mlbkg.atomic import atomic_write
 from mlbkg.errors import MlbkgError
 
 RUNS = Path("runs")
 MANIFEST = "manifest.json"
-STAGES = ("train", "select")
+STAGES = ("train", "select", "fit", "limit")
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class RunFolder:
     def writing(self, stage: str) -> Iterator[Path]:
         """A folder to fill; it takes the stage's place, with the old one gone, when the block ends without error."""
         final = self.stage(stage)
+        _clear_up_after_the_killed(final)
         draft = final.with_name(f".{final.name}.{os.getpid()}")
-        shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         try:
             yield draft
@@ -60,11 +62,23 @@ class RunFolder:
             with contextlib.suppress(OSError):  # other stages of the run are there
                 self.path.rmdir()
             raise
-        old = final.with_name(f".{final.name}.old.{os.getpid()}")
+        old = final.with_name(f".{final.name}.{os.getpid()}.old")
         if final.exists():
             final.rename(old)
         draft.rename(final)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _clear_up_after_the_killed(final: Path) -> None:
+    """Drafts whose process is gone, and this one's own; where one was killed between its two renames, the old comes back."""
+    for left in sorted(final.parent.glob(f".{final.name}.*")):
+        owner = left.name.removesuffix(".old").rpartition(".")[2]
+        if not owner.isdecimal() or (int(owner) != os.getpid() and psutil.pid_exists(int(owner))):
+            continue
+        if left.suffix == ".old" and not final.exists():
+            left.rename(final)
+        else:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def new_run(analysis: str) -> RunFolder:
