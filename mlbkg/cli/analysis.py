@@ -12,6 +12,10 @@ from mlbkg.cli.progress import progress_bars
 
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML of the analysis.")]
 WorkersOption = Annotated[int | None, typer.Option("--workers", "-j", min=1, help="Processes; all cores by default.")]
+ScaleOption = Annotated[
+    float, typer.Option("--scale", help="Times as many simulated events as the config says, in files of their own.")
+]
+UnblindOption = Annotated[bool, typer.Option("--unblind", help="Read data inside fit.blind; the run records it.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Do it again where the result exists.")]
 
 
@@ -52,6 +56,7 @@ def check(config: ConfigArgument, json_output: JsonOption = False, quiet: QuietO
 
 def simulate(
     config: ConfigArgument,
+    scale: ScaleOption = 1.0,
     force: ForceOption = False,
     workers: WorkersOption = None,
     json_output: JsonOption = False,
@@ -62,12 +67,13 @@ def simulate(
     from mlbkg.stages.simulate import simulate as run
 
     with progress_bars(quiet=quiet) as progress:
-        result = run(config, force=force, workers=workers, progress=progress)
+        result = run(config, scale=scale, force=force, workers=workers, progress=progress)
     return Answer(finite(result.to_json()), simulate_text(result.to_json()))
 
 
 def train(
     config: ConfigArgument,
+    scale: ScaleOption = 1.0,
     workers: WorkersOption = None,
     json_output: JsonOption = False,
     quiet: QuietOption = False,
@@ -77,14 +83,16 @@ def train(
     from mlbkg.stages.train import train as run
 
     with progress_bars(quiet=quiet) as progress:
-        result = run(config, workers=workers, progress=progress)
+        result = run(config, scale=scale, workers=workers, progress=progress)
     return Answer(finite(result.to_json()), train_text(result))
 
 
 def select(
     config: ConfigArgument,
+    scale: ScaleOption = 1.0,
     model: Annotated[Path | None, typer.Option("--model", help="ONNX file; the latest training's by default.")] = None,
     output: Annotated[Path | None, typer.Option("--output", help="Folder of the skims; the run's by default.")] = None,
+    unblind: UnblindOption = False,
     workers: WorkersOption = None,
     json_output: JsonOption = False,
     quiet: QuietOption = False,
@@ -95,7 +103,7 @@ def select(
     from mlbkg.stages.select import select as run
 
     with progress_bars(quiet=quiet) as progress:
-        result = run(config, model=model, output=output, workers=workers, progress=progress)
+        result = run(config, scale=scale, model=model, output=output, unblind=unblind, workers=workers, progress=progress)
     failure = None
     if result.failed:
         failure = MlbkgError(

@@ -26,11 +26,11 @@ def features(json_output: JsonOption = False, quiet: QuietOption = False) -> Ans
 
 def backends(json_output: JsonOption = False, quiet: QuietOption = False) -> Answer:
     """List the classifier backends and their parameters."""
-    from mlbkg.cli.show import backends_text
+    from mlbkg.cli.show import settings_text
     from mlbkg.stages.lists import list_backends
 
     rows = list_backends()
-    return Answer({"backends": finite(rows)}, backends_text(rows))
+    return Answer({"backends": finite(rows)}, settings_text(rows))
 
 
 def branches(

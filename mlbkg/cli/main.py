@@ -9,8 +9,11 @@ from typing import Annotated
 import typer
 
 from mlbkg.cli.analysis import add_to as add_analysis
+from mlbkg.cli.extraction import add_to as add_extraction
 from mlbkg.cli.look import add_to as add_look
 from mlbkg.cli.output import INTERRUPTED, fail
+from mlbkg.cli.report import add_to as add_report
+from mlbkg.cli.statistics import add_to as add_statistics
 
 app = typer.Typer(
     name="mlbkg",
@@ -21,7 +24,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 add_analysis(app)
+add_extraction(app)
 add_look(app)
+add_statistics(app)
+add_report(app)
 
 
 @app.callback(invoke_without_command=True)

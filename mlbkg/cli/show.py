@@ -18,7 +18,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     """A plain table as text."""
     from mlbkg.report.tables import Table
 
-    return Table(title, tuple(columns), tuple(tuple(str(cell) for cell in row) for row in rows)).text(_width())
+    return Table(title, tuple(columns), tuple(tuple(str(cell) for cell in row) for row in rows)).text(terminal_width())
 
 
 def listing(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -32,19 +32,19 @@ def listing(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
         drawn.add_column(column, overflow="fold")
     for row in rows:
         drawn.add_row(*(str(cell) for cell in row))
-    console = Console(width=_width(), highlight=False)
+    console = Console(width=terminal_width(), highlight=False)
     with console.capture() as captured:
         console.print(drawn)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
 
 
-def _width() -> int:
+def terminal_width() -> int:
     return max(MIN_WIDTH, min(shutil.get_terminal_size((100, 24)).columns, MAX_WIDTH))
 
 
-def _folded(line: str) -> str:
+def folded(line: str) -> str:
     """A sentence over as many lines as it takes; what follows the first is set in."""
-    return textwrap.fill(line, _width(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(line, terminal_width(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _count(things: Sequence[Any], name: str) -> str:
@@ -63,8 +63,8 @@ def check_text(found: Mapping[str, Any]) -> str:
     ]
     lines = [table("Samples", ("sample", "role", "files", "entries"), rows)]
     lines.append(f"{_count(found['features'], 'feature')}, {_count(found['spectators'], 'spectator')}: all there.")
-    lines += [_folded(f"Note: {warning}") for warning in found["warnings"]]
-    lines.append(_folded(f"{found['config']} is fine. Train: mlbkg train {found['config']}"))
+    lines += [folded(f"Note: {warning}") for warning in found["warnings"]]
+    lines.append(folded(f"{found['config']} is fine. Train: mlbkg train {found['config']}"))
     return "\n".join(lines)
 
 
@@ -84,16 +84,20 @@ def simulate_text(found: Mapping[str, Any]) -> str:
 
 def train_text(result: TrainResult) -> str:
     from mlbkg.report.tables import category_table, classifier_table, sculpting_table, working_point_table
+    from mlbkg.report.training_tables import cut_scan_table, fake_signal_table
 
     trained = result.trained
-    best = trained.evaluations[trained.champion]
+    best, other = trained.best, trained.comparison.evaluation if trained.comparison else None
+    side_by_side = [*trained.evaluations, *([other] if other else [])]
     tables = [
-        classifier_table({found.name: found for found in trained.evaluations}, reference=trained.reference),
+        classifier_table({found.name: found for found in side_by_side}, reference=trained.reference),
         category_table(best),
         working_point_table(best),
-        *([sculpting_table(best)] if best.sculpting else []),
+        *([cut_scan_table(trained.scan, name=best.name, quantity=trained.quantity)] if trained.scan else []),
+        *([sculpting_table(best, comparison=other)] if best.sculpting else []),
+        *([fake_signal_table(trained.faked)] if trained.faked else []),
     ]
-    return "\n\n".join([*(found.text(_width()) for found in tables), _paths_text(result.to_json())])
+    return "\n\n".join([*(found.text(terminal_width()) for found in tables), _paths_text(result.to_json())])
 
 
 def _paths_text(found: Mapping[str, Any]) -> str:
@@ -106,7 +110,7 @@ def _paths_text(found: Mapping[str, Any]) -> str:
         f"figures  {found['figures']}",
         f"run      {found['run_dir']}",
         f"MLflow   {found['mlflow_run_id'] or found['tracking_failure'] or 'not tracked'}",
-        _folded(f"seconds  {seconds['total']:.1f} ({parts})"),
+        folded(f"seconds  {seconds['total']:.1f} ({parts})"),
     ]
     return "\n".join(lines)
 
@@ -147,7 +151,8 @@ def features_text(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def backends_text(rows: Sequence[Mapping[str, Any]]) -> str:
+def settings_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One table of settings for each of what can be chosen by name."""
     return "\n\n".join(
         listing(
             f"{row['name']}: {row['description']}",
@@ -179,14 +184,14 @@ def inspect_text(found: Mapping[str, Any]) -> str:
         f"{found['n_features']} features, " + ("takes the fold of each event" if found["takes_fold"] else "no fold input"),
     ]
     if found["metadata"] is None:
-        return "\n".join(map(_folded, [*lines, "Not written by mlbkg: it does not name its features."]))
+        return "\n".join(map(folded, [*lines, "Not written by mlbkg: it does not name its features."]))
     about = found["metadata"]
     lines.append(
         f"analysis {about['analysis']}, backend {about['backend']}, {about['n_folds']} folds by "
         f"{', '.join(about['event_id'])} (salt '{about['salt']}')"
     )
     lines = [
-        *map(_folded, lines),
+        *map(folded, lines),
         "",
         listing(
             "Features, in the order of the input",
@@ -208,6 +213,6 @@ def inspect_text(found: Mapping[str, Any]) -> str:
             ],
         ),
         "",
-        _folded("trained with " + ", ".join(f"{name} {version}" for name, version in about["versions"].items())),
+        folded("trained with " + ", ".join(f"{name} {version}" for name, version in about["versions"].items())),
     ]
     return "\n".join(lines)

@@ -13,24 +13,35 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mlbkg.classifiers.base import BACKENDS
-from mlbkg.config.problems import problems_of, shown
+from mlbkg.config.problems import problems_of, shown, value_at
+from mlbkg.config.scale import scaled
 from mlbkg.config.schema import ClassifierConfig, Config, FeatureConfig
-from mlbkg.config.semantics import meaning_problems, view_of
+from mlbkg.config.semantics import meaning_problems
 from mlbkg.config.source import MAX_BYTES, KeyPath, Problem, Source, SourceError, dump, parse
+from mlbkg.config.statistics import ShapeConfig
+from mlbkg.config.view import COMPARED, view_of
 from mlbkg.errors import ConfigError, UnknownNameError, did_you_mean
 from mlbkg.features.sets import PREFIX, expand
+from mlbkg.fitting.base import SHAPES
+from mlbkg.registry import Params
 
 log = logging.getLogger(__name__)
+
+LISTS_OF_FEATURES: tuple[tuple[str, ...], ...] = (("features",), ("spectators",), COMPARED)
 
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A valid config and the file that it came from. Feature sets are expanded in ``config``."""
+    """A valid config and the file that it came from. Feature sets are expanded in ``config``, and simulated samples scaled.
+
+    scale: of the number of simulated events, relative to the file.
+    """
 
     config: Config
     path: Path
     text: str
     source: Source
+    scale: float = 1.0
 
     def line_of(self, key_path: KeyPath) -> int:
         """Line of the key (``("samples", 0, "role")``), or of the nearest thing around it that is in the file."""
@@ -42,8 +53,12 @@ class LoadedConfig:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def load(path: Path) -> LoadedConfig:
-    """Raises :class:`ConfigError` with every problem that can be seen without opening another file."""
+def load(path: Path, *, scale: float = 1.0) -> LoadedConfig:
+    """Raises :class:`ConfigError` with every problem that can be seen without opening another file.
+
+    ``scale``: multiplies the events of every simulated sample, whose files are then those of another folder: see
+    :func:`~mlbkg.config.scale.scaled`.
+    """
     path = Path(path)
     text = _read(path)
     try:
@@ -60,7 +75,7 @@ def load(path: Path) -> LoadedConfig:
         raise config_error(path, problems, source)
     for name in sorted({entry.name for entry in config.features} & {entry.name for entry in config.spectators}):
         log.warning("%s: '%s' is a spectator, but also a feature: the classifiers see it", path, name)
-    return LoadedConfig(config, path, text, source)
+    return LoadedConfig(scaled(config, scale, where=path), path, text, source, scale)
 
 
 def config_error(path: Path, problems: Iterable[Problem], source: Source | None = None) -> ConfigError:
@@ -81,28 +96,34 @@ def config_error(path: Path, problems: Iterable[Problem], source: Source | None 
 
 
 def resolved_yaml(config: Config) -> str:
-    """The config with every default written out, backends' parameters too; the same config gives the same text."""
+    """The config with every default written out, those of backends and shapes too; the same config gives the same text."""
     return dump(_plain(config))
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON schema (2020-12) of a config file, for editors; each backend's parameters included."""
+    """JSON schema (2020-12) of a config file, for editors; each backend's and each shape's own settings included."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
-    classifier = schema["$defs"]["ClassifierConfig"]
-    classifier["properties"]["backend"]["enum"] = list(BACKENDS.names())
-    own = list(classifier["properties"])
-    classifier["allOf"] = []
-    for name in BACKENDS:
-        parameters = BACKENDS[name].params.model_json_schema()
-        schema["$defs"].update(parameters.pop("$defs", {}))
-        properties = {**dict.fromkeys(own, True), **parameters["properties"]}
-        classifier["allOf"].append(
+    _add_settings(schema, "ClassifierConfig", "backend", {name: BACKENDS[name].params for name in BACKENDS})
+    _add_settings(schema, "ShapeConfig", "shape", {name: SHAPES[name].params for name in SHAPES})
+    return schema
+
+
+def _add_settings(schema: dict[str, Any], section: str, key: str, families: Mapping[str, type[Params]]) -> None:
+    """Let ``section`` hold, beside its own keys, the settings of what ``key`` names, and no others."""
+    found = schema["$defs"][section]
+    found["properties"][key]["enum"] = list(families)
+    own = list(found["properties"])
+    found["allOf"] = []
+    for name, params in families.items():
+        settings = params.model_json_schema()
+        schema["$defs"].update(settings.pop("$defs", {}))
+        properties = {**dict.fromkeys(own, True), **settings.get("properties", {})}
+        found["allOf"].append(
             {
-                "if": {"properties": {"backend": {"const": name}}},
+                "if": {"properties": {key: {"const": name}}},
                 "then": {"properties": properties, "additionalProperties": False},
             }
         )
-    return schema
 
 
 def _read(path: Path) -> str:
@@ -144,26 +165,27 @@ def _text(problem: Problem, source: Source | None) -> str:
 
 
 def _expand_sets(source: Source) -> tuple[Source, list[Problem]]:
-    """``set:NAME`` entries of features and spectators replaced by what they stand for."""
+    """``set:NAME`` entries of lists of features replaced by what they stand for."""
     data, problems = dict(source.data), []
     origins: dict[KeyPath, KeyPath] = {}
-    for key in ("features", "spectators"):
-        entries = data.get(key)
-        if not isinstance(entries, list):
+    for path in LISTS_OF_FEATURES:
+        *sections, key = path
+        holder = value_at(data, sections)
+        if not isinstance(holder, dict) or not isinstance(holder.get(key), list):
             continue
         expanded: list[Any] = []
-        for i, entry in enumerate(entries):
+        for i, entry in enumerate(holder[key]):
             members: Iterable[Any] = [entry]
             if isinstance(entry, str) and entry.startswith(PREFIX):
                 try:
                     members = expand([entry])
                 except UnknownNameError as error:
                     known = "" if "did you mean" in error.what else f"; {error.hint[:1].lower()}{error.hint[1:]}"
-                    problems.append(Problem((key, len(expanded)), error.what + known))
+                    problems.append(Problem((*path, len(expanded)), error.what + known))
             for member in members:
-                origins[key, len(expanded)] = (key, i)
+                origins[*path, len(expanded)] = (*path, i)
                 expanded.append(member)
-        data[key] = expanded
+        data |= {sections[0]: {**holder, key: expanded}} if sections else {key: expanded}
     return replace(source, data=data, origins=origins), problems
 
 
@@ -172,6 +194,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, ClassifierConfig):
         parameters = BACKENDS[value.backend].params.model_validate(value.parameters)
         return {"backend": value.backend, "name": value.label, **parameters.model_dump()}
+    if isinstance(value, ShapeConfig):
+        return {"shape": value.shape, **SHAPES[value.shape].params.model_validate(value.settings).model_dump()}
     if isinstance(value, FeatureConfig) and value == FeatureConfig(name=value.name):
         return value.name
     if isinstance(value, BaseModel):

@@ -5,22 +5,21 @@ The parts of a config that are valid are checked even where others are not, so t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import PurePosixPath
-from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from mlbkg.candidates.pairs import PAIRS
 from mlbkg.candidates.table import known_columns
 from mlbkg.classifiers.base import BACKENDS
-from mlbkg.config.problems import problems_of, said, shown, value_at
-from mlbkg.config.schema import Candidates, ClassifierConfig, FeatureConfig, FeatureEntry, SampleConfig
-from mlbkg.config.source import KeyPath, Problem, Source
-from mlbkg.errors import ConfigError, ExpressionError, did_you_mean
+from mlbkg.config.problems import problems_of, said, shown
+from mlbkg.config.schema import FeatureConfig, SampleConfig
+from mlbkg.config.source import KeyPath, Problem
+from mlbkg.config.statistics_semantics import statistics_problems
+from mlbkg.config.view import COMPARED, View, twice, unknown
+from mlbkg.errors import ConfigError, ExpressionError
 from mlbkg.features.base import FEATURES
 from mlbkg.features.resolve import FeatureSpec, base_columns, resolve
 from mlbkg.ntuples.expressions import Expression
@@ -28,65 +27,6 @@ from mlbkg.physics.beams import BEAMS
 from mlbkg.simulation.base import PROCESSES
 
 _PER = {"event": "event", "collection": "track or cluster of the event", "rest": "track or cluster of the rest"}
-
-
-@dataclass(frozen=True)
-class View:
-    """The valid parts of a config; lists as index -> entry. ``broken``: sections in which something is not valid."""
-
-    source: Source
-    samples: Mapping[int, SampleConfig]
-    features: Mapping[int, FeatureConfig]
-    spectators: Mapping[int, FeatureConfig]
-    preselection: Mapping[int, str]
-    event_id: Mapping[int, str]
-    branches: Mapping[int, str]
-    classifiers: Mapping[int, ClassifierConfig]
-    candidates: Candidates | None
-    broken: frozenset[str]
-
-    @property
-    def listed(self) -> dict[KeyPath, FeatureConfig]:
-        """Features and spectators by their path."""
-        sections = (("features", self.features), ("spectators", self.spectators))
-        return {(key, i): entry for key, entries in sections for i, entry in entries.items()}
-
-    @property
-    def expressions(self) -> dict[KeyPath, str]:
-        """Every formula and cut by its path."""
-        samples = [(i, key, getattr(entry, key)) for i, entry in self.samples.items() for key in ("cut", "weight")]
-        return {
-            **{("samples", i, key): text for i, key, text in samples if text is not None},
-            **{("preselection", i): text for i, text in self.preselection.items()},
-            **{(*path, "expression"): entry.expression for path, entry in self.listed.items() if entry.expression},
-        }
-
-
-def view_of(source: Source, *, taken: Iterable[Problem]) -> View:
-    """The parts of ``source`` that are valid and that no problem in ``taken`` is about."""
-    wrong = [problem.path for problem in taken]
-
-    def entries(kind: Any, *path: str) -> dict[int, Any]:
-        values = value_at(source.data, path)
-        if not isinstance(values, list):
-            return {}
-        fine = (i for i in range(len(values)) if not any(bad[: len(path) + 1] == (*path, i) for bad in wrong))
-        return {i: _valid(kind, values[i]) for i in fine}
-
-    candidates = source.data.get("candidates")
-    ok = candidates is not None and not any(bad[:1] == ("candidates",) for bad in wrong)
-    return View(
-        source=source,
-        samples=entries(SampleConfig, "samples"),
-        features=entries(FeatureEntry, "features"),
-        spectators=entries(FeatureEntry, "spectators"),
-        preselection=entries(str, "preselection"),
-        event_id=entries(str, "ntuples", "event_id"),
-        branches=entries(str, "selection", "branches"),
-        classifiers=entries(ClassifierConfig, "training", "classifiers"),
-        candidates=_valid(Candidates, candidates) if ok else None,
-        broken=frozenset(str(bad[0]) for bad in wrong if bad),
-    )
 
 
 def meaning_problems(view: View) -> list[Problem]:
@@ -102,32 +42,25 @@ def meaning_problems(view: View) -> list[Problem]:
         _feature_names,
         _used_names,
         _circles,
+        _hidden_by_compared,
+        statistics_problems,
     )
     return list(chain.from_iterable(check(view) for check in checks))
 
 
 def _names_twice(view: View) -> Iterator[Problem]:
     labels = {i: entry.label for i, entry in view.classifiers.items()}
-    yield from _twice(view, {("samples", i): entry.name for i, entry in view.samples.items()})
-    yield from _twice(view, {("features", i): entry.name for i, entry in view.features.items()})
-    yield from _twice(view, {("spectators", i): entry.name for i, entry in view.spectators.items()})
-    yield from _twice(
-        view, {("training", "classifiers", i): label for i, label in labels.items()}, advice="; give it a name"
-    )
-    features = {entry.name: (i, entry) for i, entry in view.features.items()}
-    for i, entry in view.spectators.items():
-        j, feature = features.get(entry.name, (0, entry))
-        if (feature.column, feature.expression) != (entry.column, entry.expression):
-            first = shown(view.source.in_file(("features", j)))
-            yield Problem(("spectators", i), f"'{entry.name}' is not the same as {first} of that name")
-
-
-def _twice(view: View, names: Mapping[KeyPath, str], *, advice: str = "") -> Iterator[Problem]:
-    first: dict[str, KeyPath] = {}
-    for path, name in names.items():
-        if name in first:
-            yield Problem(path, f"'{name}' is there twice; first on line {view.source.line_of(first[name])}{advice}")
-        first.setdefault(name, path)
+    yield from twice(view, {("samples", i): entry.name for i, entry in view.samples.items()})
+    yield from twice(view, {("features", i): entry.name for i, entry in view.features.items()})
+    yield from twice(view, {("spectators", i): entry.name for i, entry in view.spectators.items()})
+    yield from twice(view, {("training", "classifiers", i): label for i, label in labels.items()}, advice="; give it a name")
+    yield from twice(view, {(*COMPARED, i): entry.name for i, entry in view.compared.items()})
+    known: dict[str, tuple[KeyPath, FeatureConfig]] = {}
+    for path, entry in view.every_feature.items():
+        first, feature = known.setdefault(entry.name, (path, entry))
+        if (feature.column, feature.expression) != (entry.column, entry.expression) and path[:-1] != first[:-1]:
+            text = f"'{entry.name}' is not the same as {shown(view.source.in_file(first))} of that name"
+            yield Problem(path, text)
 
 
 def _roles(view: View) -> Iterator[Problem]:
@@ -163,7 +96,7 @@ def _simulations(view: View) -> Iterator[Problem]:
             continue
         process = entry.simulate.process
         if process not in processes:
-            yield Problem(("samples", i, "simulate", "process"), _unknown("process", process, processes))
+            yield Problem(("samples", i, "simulate", "process"), unknown("process", process, processes))
         wrong = _simulated_output(entry.files)
         if wrong:
             yield Problem(("samples", i, "files"), f"{wrong}; got {said(view.source, ('samples', i, 'files'))}")
@@ -189,7 +122,7 @@ def _candidates(view: View) -> Iterator[Problem]:
         for key, known in (("pair", PAIRS.names()), ("beams", tuple(BEAMS))):
             name = getattr(view.candidates, key)
             if name not in known:
-                yield Problem(("candidates", key), _unknown(key, name, known))
+                yield Problem(("candidates", key), unknown(key, name, known))
 
 
 def _classifiers(view: View) -> Iterator[Problem]:
@@ -197,7 +130,7 @@ def _classifiers(view: View) -> Iterator[Problem]:
         path: KeyPath = ("training", "classifiers", i)
         backend = BACKENDS.find(entry.backend)
         if backend is None:
-            yield Problem((*path, "backend"), _unknown("backend", entry.backend, BACKENDS.names()))
+            yield Problem((*path, "backend"), unknown("backend", entry.backend, BACKENDS.names()))
             continue
         try:
             backend.params.model_validate(entry.parameters)
@@ -218,18 +151,22 @@ def _feature_names(view: View) -> Iterator[Problem]:
     """Bare names must be registered where mlbkg builds the candidates; elsewhere they are branches."""
     if view.candidates is None:
         return
-    for path, entry in view.listed.items():
+    for path, entry in view.every_feature.items():
         if entry.column is None and entry.expression is None and entry.name not in FEATURES:
-            yield Problem(path, f"{_unknown('feature', entry.name, FEATURES.names(), listed=False)}; see `mlbkg features`")
+            yield Problem(path, f"{unknown('feature', entry.name, FEATURES.names(), listed=False)}; see `mlbkg features`")
 
 
 def _used_names(view: View) -> Iterator[Problem]:
     """Names inside formulae, where mlbkg builds the candidates and so knows the columns."""
     if view.candidates is None or view.broken & {"features", "spectators"}:
         return
-    listed = {entry.name for entry in view.listed.values()}
+    for_all, for_compared = ({entry.name for entry in entries.values()} for entries in (view.listed, view.every_feature))
     columns = {name: level for name, (level, _, _) in known_columns().items()}
     for path, name in _uses(view):
+        compared = path[: len(COMPARED)] == COMPARED
+        if compared and COMPARED[0] in view.broken:
+            continue
+        listed = for_compared if compared else for_all
         if columns.get(name) in ("candidate", "constant") or (name in listed and path[-1] != "column"):
             continue
         if name in columns:
@@ -237,13 +174,13 @@ def _used_names(view: View) -> Iterator[Problem]:
         elif name in FEATURES:
             yield Problem(path, f"'{name}' is a feature that is not listed; add it to spectators")
         elif _only_simulated(view, path):
-            yield Problem(path, _unknown("name", name, {*columns, *listed}, listed=False))
+            yield Problem(path, unknown("name", name, {*columns, *listed}, listed=False))
 
 
 def _uses(view: View) -> Iterator[tuple[KeyPath, str]]:
     for path, text in view.expressions.items():
         yield from ((path, name) for name in _names_in(text))
-    yield from (((*path, "column"), entry.column) for path, entry in view.listed.items() if entry.column)
+    yield from (((*path, "column"), entry.column) for path, entry in view.every_feature.items() if entry.column)
     yield from ((("ntuples", "event_id", i), name) for i, name in view.event_id.items())
     yield from ((("selection", "branches", i), name) for i, name in view.branches.items())
 
@@ -256,7 +193,9 @@ def _only_simulated(view: View, path: KeyPath) -> bool:
 
 
 def _circles(view: View) -> Iterator[Problem]:
-    formulae = {path: entry for path, entry in view.listed.items() if entry.expression and _names_in(entry.expression)}
+    formulae = {
+        path: entry for path, entry in view.every_feature.items() if entry.expression and _names_in(entry.expression)
+    }
     specs = [FeatureSpec(entry.name, expression=entry.expression) for entry in formulae.values()]
     library = resolve(specs, registered=False)
     found = set()
@@ -270,24 +209,23 @@ def _circles(view: View) -> Iterator[Problem]:
             found.add(members)
 
 
+def _hidden_by_compared(view: View) -> Iterator[Problem]:
+    """A feature that is only compared must not stand in for a column: training would then differ from selection."""
+    listed = {entry.name for entry in view.listed.values()}
+    used = {name: path for path, name in _uses(view) if path[: len(COMPARED)] != COMPARED}
+    if view.candidates is not None:
+        registered = {path: FEATURES.find(entry.name) for path, entry in view.listed.items()}
+        used |= {need: path for path, feature in registered.items() if feature for need in feature.needs}
+    for i, entry in view.compared.items():
+        own = entry.column is not None or entry.expression is not None
+        if own and entry.name not in listed and entry.name in used:
+            text = f"'{entry.name}' is what {shown(view.source.in_file(used[entry.name]))} uses; give it another name"
+            yield Problem((*COMPARED, i), text)
+
+
 def _names_in(text: str) -> tuple[str, ...]:
     """Nothing for what cannot be parsed; that is reported elsewhere."""
     try:
         return Expression.parse(text).names
     except ExpressionError:
         return ()
-
-
-def _unknown(kind: str, name: str, known: Iterable[str], *, listed: bool = True) -> str:
-    names = sorted(known)
-    others = f"; known: {', '.join(names)}" if listed else ""
-    return f"unknown {kind} '{name}'{did_you_mean(name, names) or others}"
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
-def _valid(kind: Any, value: Any) -> Any:
-    return _adapter(kind).validate_python(value)

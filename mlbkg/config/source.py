@@ -69,7 +69,10 @@ class Source:
 
     def in_file(self, path: KeyPath) -> KeyPath:
         """The path in the file of what is at ``path`` in ``data``."""
-        return (*self.origins.get(path[:2], path[:2]), *path[2:])
+        for n in range(len(path), 0, -1):
+            if path[:n] in self.origins:
+                return (*self.origins[path[:n]], *path[n:])
+        return path
 
 
 def parse(text: str) -> Source:

@@ -35,30 +35,75 @@ ShapeEntry = Annotated[ShapeConfig, BeforeValidator(_as_shape, json_schema_input
 class ControlMode(Params):
     """One decay that peaks like the signal when its other daughters are lost."""
 
-    name: Name = Field(description="in the table of the peaking background")
-    lost: str = Field(description="expression that picks this decay in the simulated sample, e.g. mc_mode == 13")
+    name: Name = Field(description="in names of nuisance parameters")
+    label: str | None = Field(None, min_length=1, description="in tables; the name by default")
+    lost: str = Field(description="expression that picks this decay among the selected simulated candidates: mc_mode == 13")
     seen: tuple[str, ...] = Field(
         (), description="cuts that select it with its daughters seen; none for a decay without a control sample of its own"
     )
-    branching_fraction: float = Field(
-        gt=0, lt=1, description="of the decay; ties modes without a control sample to the others"
+    branching_fraction: float | None = Field(
+        None, gt=0, lt=1, description="of the decay, as simulated; needed where a decay has no control sample of its own"
     )
     branching_fraction_error: float = Field(0.0, ge=0, description="its uncertainty")
 
+    @model_validator(mode="after")
+    def _error_of_something(self) -> ControlMode:
+        if self.branching_fraction is None and self.branching_fraction_error:
+            raise ValueError("branching_fraction_error needs branching_fraction")
+        return self
+
 
 class ControlUncertainty(Params):
-    """A relative uncertainty of the ratio of lost to seen."""
+    """A relative uncertainty of the simulated ratio of lost to seen candidates."""
 
     name: Name = Field(description="in tables; becomes a nuisance parameter")
     effect: float = Field(gt=0, lt=1, description="relative")
+    of: Literal["lost", "seen"] = Field("seen", description="which of the two it is an uncertainty of")
+    modes: tuple[Name, ...] | None = Field(None, min_length=1, description="whose; by default all that it can belong to")
+
+
+class ControlReference(Params):
+    """Published yields to print beside one's own."""
+
+    name: str = Field(min_length=1, description="who published them")
+    yields: dict[Name, Annotated[float, Field(ge=0)]] = Field(min_length=1, description="mode -> candidates")
+    total: float | None = Field(None, gt=0, description="a published total, where there is one")
+    total_error: float | None = Field(None, gt=0, description="its published error")
+    note: str = Field("", description="what of it can be compared, printed below the table")
 
 
 class Control(Params):
     """The peaking background from a control sample in which the lost particles are seen."""
 
     data: tuple[Name, ...] = Field((), description="data samples; without any, the control sample's size is simulated")
+    preselection: tuple[str, ...] | None = Field(
+        None, description="of the control samples, where it is not that of the search"
+    )
     modes: tuple[ControlMode, ...] = Field(min_length=1, description="one by one, in the order of the table")
     uncertainties: tuple[ControlUncertainty, ...] = Field((), description="of the ratio lost / seen, beside statistics")
+    reference: ControlReference | None = Field(None, description="published yields to print beside one's own")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(mode.name for mode in self.modes)
+
+    def touched(self, uncertainty: ControlUncertainty) -> tuple[str, ...]:
+        """The modes that an uncertainty is of."""
+        able = (mode.name for mode in self.modes if mode.seen or uncertainty.of == "lost")
+        return tuple(able) if uncertainty.modes is None else uncertainty.modes
+
+    @model_validator(mode="after")
+    def _tied(self) -> Control:
+        tied = [mode.name for mode in self.modes if not mode.seen]
+        if len(tied) == len(self.modes):
+            raise ValueError("no mode has a control sample: give at least one its cuts `seen`")
+        without = [mode.name for mode in self.modes if mode.branching_fraction is None]
+        if tied and without:
+            raise ValueError(
+                f"'{tied[0]}' has no control sample and is tied to the others, so branching_fraction is needed of "
+                + ", ".join(without)
+            )
+        return self
 
 
 class Peaking(Params):

@@ -25,7 +25,17 @@ from mlbkg.config.schema import (
     WorkingPoint,
 )
 from mlbkg.config.source import dump
-from mlbkg.config.statistics import NAME_PATTERN
+from mlbkg.config.statistics import (
+    NAME_PATTERN,
+    Beside,
+    Control,
+    ControlMode,
+    ControlUncertainty,
+    Fit,
+    Parents,
+    Peaking,
+    Systematic,
+)
 
 WIDTH = 120
 _COMMENT_COLUMN = 40
@@ -33,7 +43,8 @@ _PLACEHOLDER = "my_analysis"
 
 _HEAD = """\
 # One analysis, read from top to bottom in the order of the work. A line behind '# ' is not in use: it shows a key that may
-# be given, with an example or its default. A key that is left out has the default that is written here.
+# be given, with an example or its default; behind '# # ', one that may be given inside such a section. A key that is left
+# out has the default that is written here.
 # Put your own samples and features in, then:
 #   mlbkg check {path}
 #   mlbkg train {path}
@@ -60,9 +71,25 @@ _EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     },
     Reference: {"name": "a paper", "signal_efficiency": 0.8, "background_rejection": 0.99},
     WorkingPoint: {"score": 0.9},
+    Fit: {"variable": "Mbc", "window": [5.2, 5.29], "blind": [5.27, 5.29]},
+    Peaking: {"samples": ["qqbar"], "uncertainty": 0.05},
+    ControlMode: {"name": "mumu", "lost": "mc_mode == 13", "branching_fraction": 0.0248},
+    ControlUncertainty: {"name": "lepton_identification", "effect": 0.01},
+    Systematic: {"name": "tracking", "effect": 0.007, "mean": 0.0002, "width": 0.05},
+    Parents: {"cross_section_nb": 1.1},
+    Beside: {"name": "a paper, observed", "value": 1e-5},
     Tracking: {"experiment": "my_analysis"},
 }
 """Values for keys that have no default, or whose default shows nothing."""
+
+_ENTRIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
+    Peaking: {"uncertainty": 0.05},
+    Systematic: {"effect": 0.007},
+    Parents: {"branching_fractions": {"B -> K nu nu": 1.0}},
+    Control: {"data": ["control_data"]},
+    ControlMode: {"seen": ["nMuons == 2"]},
+}
+"""What a section or entry that is not in use holds, beside what it must."""
 
 _SIGNAL = {"name": "signal", "role": "signal", "files": "data/signal_*.root"}
 _BACKGROUND = {"name": "qqbar", "role": "background", "files": ["data/uubar_*.root", "data/ccbar_*.root"]}
@@ -89,10 +116,13 @@ def _top_level(key: str, field: FieldInfo, given: Any) -> list[str]:
             return _list(key, field, [*bare, *_entry(FeatureConfig, _FEATURE), *a_set])
         case "spectators":
             return _list(key, field, ["  - Mbc"])
-        case "candidates":
-            return [_about(Candidates), *_off([f"{key}:", *_keys(Candidates, {}, indent=2)]), ""]
         case "preselection":
             return _off(_list(key, field, [f"  - {_scalar(cut)}" for cut in given]))
+        case "systematics":
+            return _off(_list(key, field, list(_entry(Systematic, _ENTRIES[Systematic]))))
+    section = _section(field)
+    if section is not None and given is None:
+        return [_about(section), *_off([f"{key}:", *_keys(section, {}, indent=2)]), ""]
     if isinstance(given, BaseModel):
         return [_about(type(given)), f"{key}:", *_keys(type(given), _values(given), indent=2), ""]
     lines = _line(f"{key}: ", _scalar(given), field.description)
@@ -104,24 +134,30 @@ def _keys(model: type[BaseModel], values: Mapping[str, Any], *, indent: int) -> 
     examples = _EXAMPLES.get(model, {})
     for key, field in model.model_fields.items():
         start = f"{' ' * indent}{key}: "
-        value = values[key] if key in values else examples[key] if field.is_required() else field.default
-        section = _section(field)
+        value = values[key] if key in values else examples.get(key) if field.is_required() else field.default
+        section, entry = _section(field), _entry_model(field)
         if model is Training and key == "classifiers":
             yield from _classifiers(indent)
         elif section is not None:
-            inside = _values(value) if value is not None else {}
+            inside = _values(value) if value is not None else _ENTRIES.get(section, {})
             lines = [*_line(start.rstrip(), "", field.description), *_keys(section, inside, indent=indent + 2)]
             yield from lines if value is not None else _off(lines)
+        elif entry is not None:
+            lines = [
+                *_line(start.rstrip(), "", field.description),
+                *_entry(entry, _ENTRIES.get(entry, {}), indent=indent + 2),
+            ]
+            yield from lines if field.is_required() else _off(lines)
         elif value is None:
             yield from _off(_line(start, _scalar(examples.get(key)), field.description))
         else:
             yield from _line(start, _scalar(value), field.description)
 
 
-def _entry(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[str]:
+def _entry(model: type[BaseModel], values: Mapping[str, Any], *, indent: int = 2) -> Iterator[str]:
     """The keys of ``model`` as an entry of a list."""
-    first, *rest = _keys(model, values, indent=4)
-    yield from (f"  - {first[4:]}", *rest)
+    first, *rest = _keys(model, values, indent=indent + 2)
+    yield from (f"{' ' * indent}- {first[indent + 2 :]}", *rest)
 
 
 def _classifiers(indent: int) -> Iterator[str]:
@@ -146,8 +182,17 @@ def _values(model: BaseModel) -> dict[str, Any]:
 
 def _section(field: FieldInfo) -> type[BaseModel] | None:
     """The model whose keys stand below this key."""
+    if _entry_model(field) is not None:
+        return None
     kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def _entry_model(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of the entries below this key, where it holds a list of them."""
+    first = next(iter(getattr(field.annotation, "__args__", ())), None)
+    is_list = getattr(field.annotation, "__origin__", None) is tuple
+    return first if is_list and isinstance(first, type) and issubclass(first, BaseModel) else None
 
 
 def _about(model: type[BaseModel]) -> str:
@@ -167,11 +212,8 @@ def _line(start: str, value: str, description: str | None) -> list[str]:
 
 
 def _off(lines: list[str] | Iterator[str]) -> list[str]:
-    """Not in use: behind '# ', once; what is said beside a value stays in its column."""
-    return [
-        line if not line.strip() or line.startswith("# ") else re.sub(r"^(# .*\S) {4}( *)# ", r"\1  \2# ", f"# {line}")
-        for line in lines
-    ]
+    """Not in use: behind '# ', one more in a section that is not in use; what is said beside a value keeps its column."""
+    return [re.sub(r"^((?:# )+.*[^\s#]) {4}( *)# ", r"\1  \2# ", f"# {line}") if line.strip() else line for line in lines]
 
 
 def _scalar(value: Any) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,3 +129,49 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value
+
+
+def from_plain(kind: Any, value: Any) -> Any:
+    """``kind`` (a dataclass, array, mapping, tuple or plain type) from what :func:`to_plain` made of one.
+
+    None stands for NaN where a number is due, infinities included. Fields that are left out get their defaults. Raises
+    :class:`KeyError` for one without a default, and :class:`TypeError` for a value of another kind.
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        (some,) = (option for option in arguments if option is not NoneType)
+        return None if value is None else from_plain(some, value)
+    if origin is np.ndarray:
+        (dtype,) = get_args(arguments[1])
+        return np.array(_numbers(value) if dtype is np.float64 else value, dtype=dtype)
+    if origin is tuple:
+        kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        return tuple(from_plain(each, item) for each, item in zip(kinds, value, strict=True))
+    if origin is Mapping:
+        return {key: from_plain(arguments[1], item) for key, item in value.items()}
+    if dataclasses.is_dataclass(kind):
+        return _built(kind, value)
+    if kind is float:
+        return math.nan if value is None else float(value)
+    if origin is Literal:
+        kind = type(arguments[0])
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is not of type {kind.__name__}")
+    return value
+
+
+def _built(kind: Any, value: Mapping[str, Any]) -> Any:
+    hints = get_type_hints(kind)
+    given = [field.name for field in dataclasses.fields(kind) if field.name in value or not _has_default(field)]
+    return kind(**{name: from_plain(hints[name], value[name]) for name in given})
+
+
+def _numbers(value: Any) -> Any:
+    """Nested lists with NaN in place of None."""
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return math.nan if value is None else value
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING

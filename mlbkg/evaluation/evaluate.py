@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,16 @@ from mlbkg.evaluation.importance import FeatureImportance, HeldOut, importance
 from mlbkg.evaluation.metrics import Ranking, rank
 from mlbkg.evaluation.overtraining import Overtraining, overtraining
 from mlbkg.evaluation.sculpting import Sculpting, sculpting
-from mlbkg.evaluation.working_point import ByPunzi, PunziScan, Rule, WorkingPoint, punzi_scan, working_point
+from mlbkg.evaluation.working_point import (
+    ByPunzi,
+    BySignalEfficiency,
+    PunziScan,
+    Rule,
+    WorkingPoint,
+    punzi_scan,
+    spelled,
+    working_point,
+)
 
 ROC_POINTS = 400
 
@@ -57,11 +66,15 @@ class EvaluationInputs:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a classifier achieves, without its candidates: small enough to keep and to write as JSON (``to_plain``)."""
+    """What a classifier achieves, without its candidates: small enough to keep and to write as JSON (``to_plain``).
+
+    alternatives: the working points by signal efficiency and by Punzi's figure of merit, where they are not chosen.
+    """
 
     name: str
     ranking: Ranking
     working_point: WorkingPoint
+    alternatives: tuple[WorkingPoint, ...]
     punzi: PunziScan
     overtraining: Overtraining
     calibration: Calibration
@@ -75,10 +88,7 @@ def evaluate(inputs: EvaluationInputs) -> Evaluation:
     """Raises :class:`WeightError` where weights are not finite or a class has none."""
     of = inputs
     check_weights(of.weight, of.label)
-    point = working_point(
-        of.working_point, of.score, of.label, of.weight, of.category,
-        category_names=of.category_names, event_index=of.event_index,
-    )  # fmt: skip
+    point, *alternatives = (_working_point(rule, of) for rule in _rules(of))
     return Evaluation(
         name=of.name,
         ranking=rank(
@@ -87,6 +97,7 @@ def evaluate(inputs: EvaluationInputs) -> Evaluation:
             replicas=of.replicas, seed=of.seed, roc_points=ROC_POINTS,
         ),
         working_point=point,
+        alternatives=tuple(alternatives),
         punzi=punzi_scan(of.score, of.label, of.weight, of.event_index, a=of.punzi.a, b=of.punzi.b),
         overtraining=overtraining(of.score, of.train_score, of.label, of.weight, of.event_index, seed=of.seed),
         calibration=calibration(of.score, of.label, of.weight, of.event_index, seed=of.seed),
@@ -104,6 +115,17 @@ def evaluate(inputs: EvaluationInputs) -> Evaluation:
             edges=score_edges(of.score, bins=SCORE_BINS), unit="",
         ),
     )  # fmt: skip
+
+
+def _rules(of: EvaluationInputs) -> Iterable[Rule]:
+    """The one that is chosen, then the others; each name once."""
+    return {spelled(rule): rule for rule in (of.working_point, BySignalEfficiency(of.signal_efficiency), of.punzi)}.values()
+
+
+def _working_point(rule: Rule, of: EvaluationInputs) -> WorkingPoint:
+    return working_point(
+        rule, of.score, of.label, of.weight, of.category, category_names=of.category_names, event_index=of.event_index
+    )
 
 
 def _all_spectators(of: EvaluationInputs, *, threshold: float) -> tuple[Sculpting, ...]:

@@ -1,4 +1,4 @@
-"""Where to cut: by score, by signal efficiency, or by Punzi's figure of merit; and what the cut keeps."""
+"""Where to cut: by score, by signal efficiency, by Punzi's figure of merit, or as found elsewhere; what the cut keeps."""
 
 from __future__ import annotations
 
@@ -39,7 +39,15 @@ class ByPunzi:
     b: float
 
 
-Rule = ByScore | BySignalEfficiency | ByPunzi
+@dataclass(frozen=True)
+class Found:
+    """``score >= threshold``, found by something that is called ``name``."""
+
+    name: str
+    threshold: float
+
+
+Rule = ByScore | BySignalEfficiency | ByPunzi | Found
 
 
 @dataclass(frozen=True)
@@ -109,16 +117,13 @@ def punzi_scan(
     check_weights(weight, label)
     signal = label == 1
     steps = np.linspace(1, 0, SCAN_POINTS, endpoint=False)
-    levels = np.unique(_thresholds(score[signal], weight[signal], steps))
-    kept_signal = _kept(score[signal], weight[signal], levels) / weight[signal].sum()
-    background = np.maximum(_kept(score[~signal], weight[~signal], levels), 0.0)
-    # A kept candidate brings its whole event into the variance: exact for one candidate an event, an upper bound for more.
-    per_event = np.bincount(event_index[~signal], weights=np.abs(weight[~signal]))[event_index[~signal]]
-    variance = _kept(score[~signal], np.abs(weight[~signal]) * per_event, levels)
+    levels = thresholds_at(score[signal], weight[signal], steps)
+    kept_signal = kept(score[signal], weight[signal], levels) / weight[signal].sum()
+    background, variance = kept_events(score[~signal], weight[~signal], event_index[~signal], levels)
     with np.errstate(divide="ignore", invalid="ignore"):
         s_min = np.asarray(punzi_s_min(background, a=a, b=b))
         sensitivity = np.where(kept_signal > 0, s_min / kept_signal, np.inf)
-        measured = np.where(variance > 0, background**2 / variance, 0.0) >= MINIMUM_EFFECTIVE_BACKGROUND
+    measured = is_measured(background, variance)
     allowed = measured if measured.any() else np.ones(len(levels), dtype=bool)
     return PunziScan(
         a=a,
@@ -173,7 +178,7 @@ def find_threshold(rule: Rule, score: Array, label: NDArray[np.int8], weight: Ar
     """The float32 number that ``rule`` stands for on these scores."""
     signal = label == 1
     match rule:
-        case ByScore(threshold):
+        case ByScore(threshold) | Found(_, threshold):
             return float32_floor(threshold)
         case BySignalEfficiency(share):
             return threshold_at(score[signal], weight[signal], efficiency=share)
@@ -191,29 +196,51 @@ def spelled(rule: Rule) -> str:
             return f"signal efficiency {share:g}"
         case ByPunzi(a, b):
             return f"Punzi a = {a:g}, b = {b:g}"
+        case Found(name, _):
+            return name
 
 
-def _thresholds(score: Array, weight: Array, shares: Array) -> Array:
-    """:func:`~mlbkg.evaluation.metrics.threshold_at` for many shares at once."""
+def thresholds_at(score: Array, weight: Array, shares: Array) -> Array:
+    """:func:`~mlbkg.evaluation.metrics.threshold_at` for many shares of the signal's weight at once; sorted, each once."""
     order = np.argsort(-score, kind="stable")
-    kept = np.maximum.accumulate(np.cumsum(weight[order]))
-    rows = np.minimum(np.searchsorted(kept, shares * kept[-1] * (1 - 1e-12)), len(kept) - 1)
-    return np.array([float32_floor(float(value)) for value in score[order[rows]]])
+    reached = np.maximum.accumulate(np.cumsum(weight[order]))
+    rows = np.minimum(np.searchsorted(reached, shares * reached[-1] * (1 - 1e-12)), len(reached) - 1)
+    return np.unique([float32_floor(float(value)) for value in score[order[rows]]])
 
 
-def _kept(score: Array, weight: Array, thresholds: Array) -> Array:
+def kept(score: Array, weight: Array, thresholds: Array) -> Array:
     """Sum of ``weight`` where ``score >= threshold``, for each of the sorted thresholds."""
     passed = np.searchsorted(thresholds, score, side="right")
     sums = np.bincount(passed, weights=weight, minlength=len(thresholds) + 1)
     return np.asarray(np.cumsum(sums[::-1])[::-1][1:], dtype=np.float64)
 
 
+def kept_events(score: Array, weight: Array, event_index: Events, thresholds: Array) -> tuple[Array, Array]:
+    """Events kept above each of the sorted thresholds, and their variance.
+
+    A kept candidate brings its whole event into the variance: exact for one candidate an event, an upper bound for more.
+    """
+    per_event = np.bincount(event_index, weights=np.abs(weight))[event_index]
+    return np.maximum(kept(score, weight, thresholds), 0.0), kept(score, np.abs(weight) * per_event, thresholds)
+
+
+def is_measured(events: Array, variance: Array) -> NDArray[np.bool_]:
+    """Whether a cut and all looser ones keep 10 effective events, cuts from loose to tight.
+
+    With fewer, a scan finds where the simulation fluctuates down. Samples of small weights can outlast one of large weights,
+    which then only seems to be gone; so what is not measured once is not measured by any tighter cut.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        enough = np.where(variance > 0, events**2 / variance, 0.0) >= MINIMUM_EFFECTIVE_BACKGROUND
+    return np.logical_and.accumulate(enough)
+
+
 def _category_yield(
     name: str, passed: NDArray[np.bool_], weight: Array, event_index: Events, *, rows: NDArray[np.bool_]
 ) -> CategoryYield:
-    kept = efficiency(passed[rows], weight[rows], event_index[rows])
-    return CategoryYield(name, kept, _scaled(kept, float(weight[rows].sum())))
+    share = efficiency(passed[rows], weight[rows], event_index[rows])
+    return CategoryYield(name, share, _scaled(share, float(weight[rows].sum())))
 
 
-def _scaled(kept: Efficiency, total: float) -> Estimate:
-    return Estimate(kept.value * total, kept.error * total) if total > 0 else Estimate(0.0, 0.0)
+def _scaled(share: Efficiency, total: float) -> Estimate:
+    return Estimate(share.value * total, share.error * total) if total > 0 else Estimate(0.0, 0.0)

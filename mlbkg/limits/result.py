@@ -33,7 +33,8 @@ class Scan:
 class Limit:
     """An upper limit on the parameter of interest. ``observed``: None without data. ``lower``: 0 for one-sided methods.
 
-    toys: experiments behind it, 0 where asymptotic. ``scan``: None for methods without one.
+    toys: experiments behind it, 0 where asymptotic. ``scan``: None for methods without one. ``error``: of the observed limit
+    from the number of toys.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Limit:
     toys: int = 0
     lower: float = 0.0
     scan: Scan | None = None
+    error: float | None = None
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import mlbkg.report.style as style
 from mlbkg.evaluation.estimates import Array, Estimate
@@ -69,7 +70,7 @@ def draw_correlations(evaluation: Evaluation, path: Path, *, caption: Caption) -
         matrices = {"Signal": evaluation.correlations.signal, "Background": evaluation.correlations.background}
         for number, (title, matrix) in enumerate(matrices.items()):
             axes = style.panel(figure, left=left + number * (side + 0.35), bottom=bottom, width=side, height=side)
-            _heat_map(axes, matrix[np.ix_(shown, shown)], names, show_rows=number == 0)
+            heat_map(axes, matrix[np.ix_(shown, shown)], names, show_rows=number == 0)
             some = f", {len(names)} of {len(every)}" if len(names) < len(every) else ""
             axes.set_title(title + some, loc="left", size=12, pad=5)
         bar = style.panel(figure, left=left + 2 * side + 0.55, bottom=bottom, width=0.18, height=side)
@@ -80,9 +81,17 @@ def draw_correlations(evaluation: Evaluation, path: Path, *, caption: Caption) -
     return path
 
 
-def draw_sculpting(evaluation: Evaluation, path: Path, *, caption: Caption, units: Mapping[str, str]) -> Path:
-    """Each spectator's background shape before and after the working point, and the ratio."""
+def draw_sculpting(
+    evaluation: Evaluation,
+    path: Path,
+    *,
+    caption: Caption,
+    units: Mapping[str, str],
+    comparison: Evaluation | None = None,
+) -> Path:
+    """Each spectator's background shape before and after the working point, and the ratio; that of ``comparison``, too."""
     results = evaluation.sculpting
+    others = {found.spectator: found for found in comparison.sculpting} if comparison else {}
     across = min(SPECTATORS_IN_A_ROW, max(1, len(results)))
     down = math.ceil(len(results) / across)
     width, height = 0.35 + 5.3 * across, 0.35 + 4.75 * down
@@ -94,7 +103,7 @@ def draw_sculpting(evaluation: Evaluation, path: Path, *, caption: Caption, unit
             ratio = style.panel(figure, left=left, bottom=bottom, width=4.5, height=1.15, sharex=shapes)
             _sculpting_panel(
                 shapes, ratio, result, xlabel=style.with_unit(result.spectator, units.get(result.spectator, "")),
-                title=style.heading(evaluation.name),
+                title=style.heading(evaluation.name), other=others.get(result.spectator),
             )  # fmt: skip
         style.label(figure, caption, left=0.3, right=width - 0.2, top=height - 0.3)
     return path
@@ -173,7 +182,8 @@ def _most_important(evaluation: Evaluation) -> list[int]:
     return sorted(ranked[:MOST_SHOWN])
 
 
-def _heat_map(axes: Axes, matrix: Array, names: tuple[str, ...], *, show_rows: bool) -> None:
+def heat_map(axes: Axes, matrix: Array, names: tuple[str, ...], *, show_rows: bool) -> None:
+    """Correlations ``(n, n)`` in per cent, by colour and, from 10 % on, as numbers."""
     n = len(names)
     axes.set_facecolor("0.88")
     axes.imshow(np.ma.masked_invalid(100 * matrix), cmap="RdBu_r", vmin=-100, vmax=100, interpolation="nearest")
@@ -193,39 +203,51 @@ def _heat_map(axes: Axes, matrix: Array, names: tuple[str, ...], *, show_rows: b
     axes.tick_params(length=0)
 
 
-def _sculpting_panel(shapes: Axes, ratio: Axes, result: Sculpting, *, xlabel: str, title: str) -> None:
+def _sculpting_panel(
+    shapes: Axes, ratio: Axes, result: Sculpting, *, xlabel: str, title: str, other: Sculpting | None
+) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    centres = (result.edges[1:] + result.edges[:-1]) / 2
     shapes.stairs(result.before, result.edges, fill=True, color=style.BACKGROUNDS[0], alpha=0.35, label="all background")
-    seen = result.after_error > 0
-    shapes.errorbar(
-        centres[seen], result.after[seen], yerr=result.after_error[seen], fmt="o", ms=3.5, lw=1.2, color=style.INK,
-        label=f"at the working point of {title}",
-    )  # fmt: skip
-    text = "too few events for a test"
-    if result.test:
-        text = (
-            f"KS {result.test.distance:.3f}, p {format_p_value(result.test.p_value)}\n"
-            f"JS {result.jensen_shannon:.4f} bit (by chance {result.jensen_shannon_expected:.4f})"
-        )
-    shapes.plot([], [], ls="none", label=text)
-    highest = float(np.nanmax([result.before.max(), (result.after + result.after_error).max()]))
-    # the legend takes the upper 40 % of the frame, above all data
-    shapes.set(ylim=(0, highest / 0.58), xlim=(result.edges[0], result.edges[-1]), ylabel="Share of background / bin")
+    drawn = [(result, f"at the working point of {title}", "o", style.INK)]
+    drawn += [(other, "the same with the features that are compared", "s", style.BACKENDS[1])] if other else []
+    for found, text, marker, colour in drawn:
+        _draw_selected(shapes, ratio, found, text=text, marker=marker, colour=colour)
+    highest = float(np.nanmax([result.before.max(), *((found.after + found.after_error).max() for found, *_ in drawn)]))
+    # the legend takes the upper part of the frame, above all data
+    shapes.set(ylim=(0, highest / (0.42 if other else 0.58)), xlim=(result.edges[0], result.edges[-1]))
+    shapes.set_ylabel("Share of background / bin")
     handles, labels = style.ordered_entries(shapes, first=("all", "at the"))
     shapes.legend(handles, labels, loc="upper left", fontsize=9.5, borderpad=0.2)
     shapes.tick_params(labelbottom=False)
     ratio.axhline(1, color="0.6", lw=1)
-    there = seen & np.isfinite(result.ratio)
-    ratio.errorbar(
-        centres[there], result.ratio[there], yerr=result.ratio_error[there], fmt="o", ms=3.5, lw=1.2, color=style.INK
-    )
-    top = float((result.ratio + result.ratio_error)[there].max()) if there.any() else 2.0
+    ratios = np.concatenate([found.ratio[_drawn(found)] for found, *_ in drawn])
+    tops = np.concatenate([(found.ratio + found.ratio_error)[_drawn(found)] for found, *_ in drawn])
+    top = float(tops.max()) if len(tops) else 2.0
     ratio.set(xlabel=xlabel, ylabel="Ratio")
     if top > LARGEST_LINEAR_RATIO:
-        ratio.set(yscale="log", ylim=(0.5 * min(1.0, float(result.ratio[there].min())), 2 * top))
+        ratio.set(yscale="log", ylim=(0.5 * min(1.0, float(ratios.min())), 2 * top))
     else:
         ratio.set_ylim(0, max(2.0, 1.08 * top))
         ratio.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
     ratio.xaxis.set_major_locator(MaxNLocator(6))
+
+
+def _draw_selected(shapes: Axes, ratio: Axes, found: Sculpting, *, text: str, marker: str, colour: str) -> None:
+    """What passes the working point, and its ratio to all; the tests stand in the legend."""
+    look: dict[str, Any] = {"fmt": marker, "ms": 3.5, "lw": 1.2, "color": colour}
+    centres = (found.edges[1:] + found.edges[:-1]) / 2
+    seen, there = found.after_error > 0, _drawn(found)
+    tests = "too few events for a test"
+    if found.test:
+        tests = (
+            f"KS {found.test.distance:.3f}, p {format_p_value(found.test.p_value)}, "
+            f"JS {found.jensen_shannon:.4f} bit (by chance {found.jensen_shannon_expected:.4f})"
+        )
+    shapes.errorbar(centres[seen], found.after[seen], yerr=found.after_error[seen], label=f"{text}\n{tests}", **look)
+    ratio.errorbar(centres[there], found.ratio[there], yerr=found.ratio_error[there], **look)
+
+
+def _drawn(found: Sculpting) -> NDArray[np.bool_]:
+    """``(n_bins,)``: where the ratio has a point."""
+    return (found.after_error > 0) & np.isfinite(found.ratio)

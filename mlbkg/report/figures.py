@@ -26,10 +26,19 @@ from mlbkg.report.tables import Reference
 
 
 @dataclass(frozen=True)
+class Compared:
+    """One classifier of the training, by its name, with other features."""
+
+    classifier: str
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
 class TrainingFigures:
     """What the figures show. ``learning_curves``: classifier -> per fold, the validation loss after each round.
 
     ``units``: of features and spectators; names may be left out. ``reference``: another's result, marked in the ROC.
+    ``comparison``: drawn beside the classifiers, and in its own classifier's sculpting figure.
     """
 
     caption: Caption
@@ -38,6 +47,13 @@ class TrainingFigures:
     learning_curves: Mapping[str, Sequence[Sequence[float]]]
     units: Mapping[str, str]
     reference: Reference | None = None
+    comparison: Compared | None = None
+
+    @property
+    def side_by_side(self) -> Mapping[str, Evaluation]:
+        """All evaluations, and the comparison behind them."""
+        more = {self.comparison.evaluation.name: self.comparison.evaluation} if self.comparison else {}
+        return {**self.evaluations, **more}
 
 
 def draw_all(inputs: TrainingFigures, folder: Path, *, workers: int = 1) -> dict[str, Path]:
@@ -66,8 +82,8 @@ class _Comparison:
     def draw(self) -> list[Path]:
         of, folder, caption = self.inputs, self.folder, self.inputs.caption
         drawn = [
-            draw_roc(of.evaluations, folder / "roc.png", caption=caption, reference=of.reference),
-            draw_background_efficiency(of.evaluations, folder / "background_efficiency.png", caption=caption),
+            draw_roc(of.side_by_side, folder / "roc.png", caption=caption, reference=of.reference),
+            draw_background_efficiency(of.side_by_side, folder / "background_efficiency.png", caption=caption),
             draw_calibration(of.evaluations, folder / "calibration.png", caption=caption),
         ]
         if any(len(fold) for folds in of.learning_curves.values() for fold in folds):
@@ -83,8 +99,16 @@ class _Classifier:
     name: str
 
     def draw(self) -> list[Path]:
-        caption, units = self.inputs.caption, self.inputs.units
-        return list(draw_classifier(self.evaluation, self.folder, caption=caption, units=units, name=self.name).values())
+        other = self.inputs.comparison
+        drawn = draw_classifier(
+            self.evaluation,
+            self.folder,
+            caption=self.inputs.caption,
+            units=self.inputs.units,
+            name=self.name,
+            comparison=other.evaluation if other and other.classifier == self.evaluation.name else None,
+        )
+        return list(drawn.values())
 
 
 @dataclass(frozen=True)
@@ -102,9 +126,15 @@ def _draw(task: _Task) -> list[Path]:
 
 
 def draw_classifier(
-    evaluation: Evaluation, folder: Path, *, caption: Caption, units: Mapping[str, str], name: str
+    evaluation: Evaluation,
+    folder: Path,
+    *,
+    caption: Caption,
+    units: Mapping[str, str],
+    name: str,
+    comparison: Evaluation | None = None,
 ) -> dict[str, Path]:
-    """The figures of one classifier; ``name`` ends their file names."""
+    """The figures of one classifier; ``name`` ends their file names. ``comparison``: joins the sculpting figure."""
 
     def at(kind: str) -> Path:
         return folder / f"{kind}_{name}.png"
@@ -118,7 +148,7 @@ def draw_classifier(
         draw_punzi(evaluation, at("punzi"), caption=caption),
     ]
     if evaluation.sculpting:
-        drawn.append(draw_sculpting(evaluation, at("sculpting"), caption=caption, units=units))
+        drawn.append(draw_sculpting(evaluation, at("sculpting"), caption=caption, units=units, comparison=comparison))
     return {path.stem: path for path in drawn}
 
 

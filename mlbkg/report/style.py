@@ -151,9 +151,13 @@ def score_axis(axes: Axes, edges: Array, *, text: str) -> None:
 
 
 def with_unit(name: str, unit: str) -> str:
-    """At most 36 characters and the unit, its powers written high."""
-    unit = unit.replace("^2", "²").replace("^3", "³")
-    return f"{literal(short(name, 36))} [{literal(unit)}]" if unit else literal(short(name, 36))
+    """At most 36 characters and the unit."""
+    return f"{literal(short(name, 36))} [{literal(unit_text(unit))}]" if unit else literal(short(name, 36))
+
+
+def unit_text(unit: str) -> str:
+    """Its powers written high."""
+    return unit.replace("^2", "²").replace("^3", "³")
 
 
 def colour(palette: tuple[str, ...], number: int) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlbkg.evaluation.estimates import Efficiency, Estimate
 from mlbkg.evaluation.evaluate import Evaluation
 from mlbkg.evaluation.sculpting import Sculpting
 from mlbkg.evaluation.two_samples import SMALLEST_P
+from mlbkg.samples.cuts import CutCount
 
 WIDTH = 100
 MILLION = 1_000_000
+THOUSANDTH, TEN_THOUSANDTH = 1e-3, 1e-4
 # An AUC is not known better than this, whatever a sample without a single swapped pair says.
 CLOSEST_TO_ONE = 1e-6
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -48,22 +50,27 @@ class Table:
             words = [max(map(len, heading.split()), default=0) for heading in self.columns]
             widths = [max(cell, word) for cell, word in zip(cells, words, strict=True)]
             widths[0] = max(8, min(widths[0], width - sum(widths[1:]) - gaps))
-        numeric = [any(_is_number(cell) for cell in column) for column in self._cells()]
+        numeric = self.numeric
         rule = "─" * min(width, sum(widths) + gaps)
         lines = [*_headings(self.columns, widths, numeric), rule, *(_line(row, widths, numeric) for row in self.rows)]
         return "\n".join([self.title, *lines] if self.title else lines)
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Which columns hold numbers, and stand at the right."""
+        return [any(_is_number(cell) for cell in column) for column in self._cells()]
 
     def _cells(self) -> list[list[str]]:
         return [[row[number] for row in self.rows] for number in range(len(self.columns))]
 
 
 def format_number(value: float) -> str:
-    """Three significant digits: ``"0.0123"``, ``"37,200"``, and from a million on ``"1.22 × 10⁹"``."""
+    """Three significant digits: ``"0.0123"``, ``"37,200"``; from a million on and below 0.001 ``"1.22 × 10⁹"``."""
     if not math.isfinite(value):
         return "-"
-    if abs(value) >= MILLION:
+    if abs(value) >= MILLION or 0 < abs(value) < THOUSANDTH:
         mantissa, power = f"{value:.2e}".split("e")
-        return f"{mantissa} × {_ten_to(int(power))}"
+        return f"{mantissa} × {ten_to(int(power))}"
     return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
@@ -71,11 +78,12 @@ def format_value_error(value: float, error: float) -> str:
     """``"0.9932 ± 0.0004"``: the rule of the Review of Particle Physics (Introduction, sec. 5.3).
 
     The error's three leading digits decide: 100 to 354 keeps two digits, 355 to 949 one, 950 to 999 becomes 1000 and keeps
-    two. The value is rounded to the same place. From a million on the power of ten is taken out.
+    two. The value is rounded to the same place. From a million on and below 0.0001 the power of ten is taken out.
     """
-    if abs(value) >= MILLION and math.isfinite(value + error) and error > 0:
-        power = math.floor(math.log10(abs(value)))
-        return f"({format_value_error(value / 10.0**power, error / 10.0**power)}) × {_ten_to(power)}"
+    size = max(abs(value), error)
+    if math.isfinite(value + error) and error > 0 and (abs(value) >= MILLION or size < TEN_THOUSANDTH):
+        power = math.floor(math.log10(size))
+        return f"({format_value_error(value / 10.0**power, error / 10.0**power)}) × {ten_to(power)}"
     if not math.isfinite(value):
         return "-"
     if not math.isfinite(error) or error <= 0:
@@ -85,8 +93,8 @@ def format_value_error(value: float, error: float) -> str:
     if leading >= 950:
         error, power, leading = 10.0 ** (power + 1), power + 1, 100
     digits = (1 if leading < 355 else 0) - power
-    if digits < 0:
-        value, error = round(value, digits), round(error, digits)
+    # without the sign of a zero
+    value, error = round(value, digits) + 0.0, round(error, digits)
     places = max(digits, 0)
     return f"{value:,.{places}f} ± {error:,.{places}f}"
 
@@ -118,7 +126,7 @@ def classifier_table(evaluations: Mapping[str, Evaluation], *, reference: Refere
             name,
             format_auc(e.ranking.auc),
             f"{100 * e.ranking.signal_efficiency:.1f} %",
-            _rejection(e.ranking.background_rejection, e.ranking.background_efficiency),
+            format_rejection(e.ranking.background_rejection, e.ranking.background_efficiency),
         )
         for name, e in evaluations.items()
     ]
@@ -138,7 +146,7 @@ def category_table(evaluation: Evaluation) -> Table:
             f"{line.candidates:,}",
             format_number(line.expected_yield),
             format_auc(line.auc),
-            _rejection(line.background_rejection, line.background_efficiency),
+            format_rejection(line.background_rejection, line.background_efficiency),
         )
         for line in evaluation.ranking.categories
     )
@@ -164,11 +172,24 @@ def working_point_table(evaluation: Evaluation) -> Table:
     return Table(title, ("category", "efficiency", "expected events"), tuple(rows))
 
 
-def sculpting_table(evaluation: Evaluation) -> Table:
-    """Spectators' background shapes before and after the working point."""
+def sculpting_table(evaluation: Evaluation, *, comparison: Evaluation | None = None) -> Table:
+    """Spectators' background shapes before and after the working point; those of ``comparison`` behind its own."""
     columns = ("spectator", "KS distance", "p-value", "JS [bit]", "JS by chance", "correlation", "information [bit]")
-    rows = tuple(_sculpting_row(line) for line in evaluation.sculpting)
+    more = comparison.sculpting if comparison else ()
+    rows = (
+        *(_sculpting_row(line, line.spectator) for line in evaluation.sculpting),
+        *(_sculpting_row(line, f"{line.spectator} (comparison)") for line in more),
+    )
     return Table(f"{evaluation.name}: background shape at the working point", columns, rows)
+
+
+def cutflow_table(title: str, counts: Sequence[CutCount]) -> Table:
+    """Every sample or category with its cuts below it: candidates, and what they are expected to be in data."""
+    rows = tuple(
+        (count.sample if count.cut == "read" else f"\u2003{count.cut}", f"{count.events:,}", _expected(count))
+        for count in counts
+    )
+    return Table(title, ("sample and cut", "candidates", "expected"), rows)
 
 
 def format_p_value(p: float) -> str:
@@ -176,10 +197,16 @@ def format_p_value(p: float) -> str:
     return "< 0.001" if p < max(0.001, SMALLEST_P) else f"{p:.3f}"
 
 
-def _sculpting_row(line: Sculpting) -> tuple[str, ...]:
+def _expected(count: CutCount) -> str:
+    if count.upper_90 is not None:
+        return f"< {format_number(count.upper_90)} (90 %)"
+    return format_value_error(count.weighted, count.error)
+
+
+def _sculpting_row(line: Sculpting, name: str) -> tuple[str, ...]:
     test = line.test
     return (
-        line.spectator,
+        name,
         f"{test.distance:.4f}" if test else "-",
         format_p_value(test.p_value) if test else "too few",
         f"{line.jensen_shannon:.4f}",
@@ -189,7 +216,7 @@ def _sculpting_row(line: Sculpting) -> tuple[str, ...]:
     )
 
 
-def _rejection(rejection: Estimate, kept: Efficiency) -> str:
+def format_rejection(rejection: Estimate, kept: Efficiency) -> str:
     """In per cent; a lower bound at 90 % confidence where nothing is kept."""
     if not math.isfinite(rejection.value):
         return "-"
@@ -206,7 +233,8 @@ def _yield(kept: Efficiency, events: Estimate, total: float) -> str:
     return format_estimate(events)
 
 
-def _ten_to(power: int) -> str:
+def ten_to(power: int) -> str:
+    """``"10⁻⁵"``."""
     return f"10{str(power).translate(SUPERSCRIPTS)}"
 
 

@@ -26,7 +26,10 @@ ENTRY = "__entry__"
 
 @dataclass(frozen=True)
 class SampleSource:
-    """One sample's files. ``scale`` turns a generator weight into a physics weight: sigma * L / N generated."""
+    """One sample's files. ``scale`` turns a generator weight into a physics weight: sigma * L / N generated.
+
+    hidden: condition on candidates that are dropped before anything counts, cuts or looks at them: the blind range of data.
+    """
 
     name: str
     category: str
@@ -36,6 +39,7 @@ class SampleSource:
     scale: float = 1.0
     cut: str | None = None
     weight: str | None = None
+    hidden: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,8 @@ def stream(
     """
     cuts = [Expression.parse(text) for text in cuts_of(source, recipe)]
     weight = Expression.parse(source.weight) if source.weight else None
-    reader = _Reader(source, recipe, cuts, weight, keep)
+    hidden = Expression.parse(source.hidden) if source.hidden else None
+    reader = _Reader(source, recipe, cuts, weight, hidden, keep)
     chunks = iterate(
         source.files,
         reader.branches,
@@ -133,6 +138,7 @@ class _Reader:
     recipe: Recipe
     cuts: Sequence[Expression]
     weight: Expression | None
+    hidden: Expression | None
     keep: Sequence[str]
 
     @property
@@ -144,8 +150,8 @@ class _Reader:
     def computed(self) -> tuple[str, ...]:
         """Columns that something is computed from."""
         names = set(self.recipe.library)
-        for expression in (*self.cuts, *((self.weight,) if self.weight else ())):
-            names.update(expression.names)
+        for expression in (*self.cuts, self.weight, self.hidden):
+            names.update(expression.names if expression else ())
         return tuple(sorted({*base_columns(names, self.recipe.library), *self.recipe.event_id}))
 
     @cached_property
@@ -164,6 +170,10 @@ class _Reader:
         base = self._base(chunk)
         columns = FeatureColumns(base, self.recipe.library)
         n = _length(base, self.recipe.event_id[0])
+        if self.hidden is not None:
+            rows = np.flatnonzero(~np.broadcast_to(truth(columns.evaluate(self.hidden)), (n,)))
+            base = _take(base, rows)
+            columns, n = columns.take(base, rows), len(rows)
         weight = self._weight(columns, n, chunk.path)
         counter.count(0, weight)
         for step, cut in enumerate(self.cuts, 1):

@@ -18,7 +18,7 @@ from mlbkg.ntuples.files import describe, find, metadata
 from mlbkg.ntuples.read import column_error
 from mlbkg.samples.normalisation import generated_events
 from mlbkg.samples.source import ENTRY, Recipe
-from mlbkg.stages.sources import recipe_of
+from mlbkg.stages.sources import training_recipe_of
 
 KEPT = "selection.branches"
 
@@ -88,11 +88,11 @@ class _Trouble:
         return self.error.what + more
 
 
-def check(path: Path) -> CheckResult:
+def check(path: Path, *, scale: float = 1.0) -> CheckResult:
     """Raises :class:`ConfigError` with all problems of the config, or else all problems of all files."""
-    loaded = load(path)
+    loaded = load(path, scale=scale)
     config = loaded.config
-    recipe = recipe_of(config)
+    recipe = training_recipe_of(config)
     samples, troubles = [], []
     for i, sample in enumerate(config.samples):
         checked, found = _check_sample(loaded, recipe, i, sample)
@@ -105,7 +105,7 @@ def check(path: Path) -> CheckResult:
         config=loaded.path,
         analysis=config.analysis,
         samples=tuple(samples),
-        features=tuple(_features(recipe, recipe.feature_names)),
+        features=tuple(_features(recipe, [feature.name for feature in config.features])),
         spectators=tuple(_features(recipe, recipe.spectator_names)),
         warnings=warnings,
     )
@@ -160,7 +160,9 @@ def branches_of(loaded: LoadedConfig, recipe: Recipe, i: int) -> dict[str, str]:
 def _uses(loaded: LoadedConfig, recipe: Recipe, i: int) -> Iterator[tuple[str, str]]:
     """Every name that the work on sample ``i`` looks up, and where it stands."""
     config, sample = loaded.config, loaded.config.samples[i]
-    yield from ((name, f"feature '{name}'") for name in recipe.feature_names)
+    compared = config.evaluation.compare_features if sample.role != "data" else ()
+    yield from ((feature.name, f"feature '{feature.name}'") for feature in config.features)
+    yield from ((feature.name, f"feature '{feature.name}' of evaluation.compare_features") for feature in compared)
     yield from ((name, f"spectator '{name}'") for name in recipe.spectator_names)
     cuts = [(f"cut '{cut}'", cut) for cut in config.preselection]
     own = [(f"the sample's {key} '{text}'", text) for key, text in (("cut", sample.cut), ("weight", sample.weight)) if text]

@@ -16,15 +16,17 @@ from mlbkg.stages.run_folder import RunFolder, sha256_of
 
 EVENTS = ("analysis", "seed", "luminosity_per_fb", "ntuples", "candidates", "preselection", "features", "spectators")
 STATISTICS = ("fit", "systematics", "limit")
+FAKED = ("fit.variable", "fit.window", "fit.bins", "fit.background", "fit.peaking.samples")
+"""Of the fit, what the signal faked by the background depends on."""
 SECTIONS = {
-    "train": (*EVENTS, "title", "origin", "training", "evaluation", "selection.working_point"),
+    "train": (*EVENTS, "title", "origin", "training", "evaluation", "selection.working_point", *FAKED),
     "select": (*EVENTS, "selection", "fit.variable", "fit.blind"),
     "fit": (*EVENTS, "title", "origin", *STATISTICS),
     "limit": (*EVENTS, "title", "origin", *STATISTICS),
 }
 """What of a config a stage reads, beside the samples. ``tracking`` changes no result."""
 ROLES = {"train": ("signal", "background")}
-UPSTREAM = {"select": ("train",), "fit": ("select",), "limit": ("select", "fit")}
+UPSTREAM = {"select": ("train",), "fit": ("select",), "limit": ("select",)}
 
 
 def key_of(stage: str, loaded: LoadedConfig, run: RunFolder | None = None, **options: Any) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlbkg.classifiers.base import BACKENDS
+from mlbkg.classifiers.base import BACKENDS, Backend
 from mlbkg.features.base import FEATURES
+from mlbkg.fitting.base import SHAPES, ShapeFamily
 from mlbkg.ntuples.files import describe
 
 
@@ -23,17 +24,22 @@ def list_features() -> list[dict[str, Any]]:
 
 
 def list_backends() -> list[dict[str, Any]]:
-    return [
-        {
-            "name": backend.name,
-            "description": backend.description,
-            "parameters": {
-                name: {"default": field.default, "description": field.description or ""}
-                for name, field in backend.params.model_fields.items()
-            },
-        }
-        for backend in (BACKENDS[name] for name in BACKENDS)
-    ]
+    return [_with_settings(backend) for backend in (BACKENDS[name] for name in BACKENDS)]
+
+
+def list_shapes() -> list[dict[str, Any]]:
+    return [_with_settings(family) for family in (SHAPES[name] for name in SHAPES)]
+
+
+def _with_settings(found: Backend | ShapeFamily) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "description": found.description,
+        "parameters": {
+            name: {"default": None if field.is_required() else field.default, "description": field.description or ""}
+            for name, field in found.params.model_fields.items()
+        },
+    }
 
 
 def list_branches(file: str, *, tree: str | None = None) -> dict[str, Any]:

@@ -113,6 +113,11 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
         file.write(json.dumps({**content, "files": files}, indent=1, sort_keys=True) + "\n")
 
 
+def unblinding(unblind: bool) -> dict[str, Any]:
+    """What a manifest says of it: whether data inside the blind range were read, and when."""
+    return {"unblind": unblind, "unblinded_utc": datetime.datetime.now(datetime.UTC).isoformat() if unblind else None}
+
+
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

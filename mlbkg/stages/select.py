@@ -13,21 +13,24 @@ from typing import Any
 
 from mlbkg.atomic import atomic_write
 from mlbkg.config.load import LoadedConfig, load
+from mlbkg.config.schema import Config
 from mlbkg.errors import ConfigError, MlbkgError
-from mlbkg.evaluation.working_point import ByScore, spelled
+from mlbkg.evaluation.working_point import ByScore
 from mlbkg.export.load import LoadedModel, open_model
 from mlbkg.samples.cuts import CutCount
 from mlbkg.samples.source import SampleSource
 from mlbkg.selection.apply import FailedFile, ModelUse, SelectedFile, apply_model, total_entries
 from mlbkg.selection.cutflow import Cutflow, merge_counts
 from mlbkg.selection.score import require_features
+from mlbkg.stages.freshness import key_of
 from mlbkg.stages.progress import NoProgress, Progress
-from mlbkg.stages.run_folder import latest_run, write_manifest
-from mlbkg.stages.sources import recipe_of, sources_of
-from mlbkg.stages.training_evaluation import rule_of
+from mlbkg.stages.run_folder import latest_run, unblinding, write_manifest
+from mlbkg.stages.sources import LABELS, recipe_of, sources_of
+from mlbkg.stages.training_evaluation import name_of, rule_of
 
 ROLES = ("signal", "background", "data")
 CUTFLOW = "cutflow.json"
+DATA = LABELS["data"]
 
 
 @dataclass(frozen=True)
@@ -61,25 +64,29 @@ class SelectResult:
 def select(
     config_path: Path,
     *,
+    scale: float = 1.0,
     model: Path | None = None,
     output: Path | None = None,
+    unblind: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> SelectResult:
     """Score every candidate of every sample and write those above the working point.
 
-    ``model``: the latest training's ``folds.onnx`` by default, which scores no event by a forest that saw it.
-    ``output``: the run's ``select`` folder by default. Raises :class:`FeatureMismatchError` where model and config do
-    not have the same features, and :class:`ConfigError` where the model has no such working point or saw the samples'
-    events.
+    ``scale``: of the simulated samples. ``model``: the latest training's ``folds.onnx`` by default, which scores no event
+    by a forest that saw it. ``output``: the run's ``select`` folder by default. ``unblind``: whether data inside
+    ``fit.blind`` are read; else they are dropped before anything counts them.
+    Raises :class:`FeatureMismatchError` where model and config do not have the same features, and :class:`ConfigError` where
+    the model has no such working point or saw the samples' events.
     """
     begin = time.perf_counter()
-    loaded = load(config_path)
+    loaded = load(config_path, scale=scale)
     model = model or _latest_model(loaded)
     opened = open_model(model)
     _check_model(opened, loaded)
     use = _use_of(opened, loaded)
-    sources = sources_of(loaded.config, roles=ROLES)
+    sources = sources_of(loaded.config, roles=ROLES) if unblind else blinded(loaded.config)
+    key = _key(loaded, model, output, unblind=unblind)
     with _writing(loaded, output) as (folder, final):
         files, failed = _apply(loaded, sources, use, folder, workers=workers, progress=progress or NoProgress())
         cutflow = Cutflow(_counts(sources, files), {source.name: source.category for source in sources})
@@ -100,10 +107,30 @@ def select(
             {
                 "stage": "select",
                 "analysis": loaded.config.analysis,
-                "inputs": {"config_sha256": loaded.sha256, "model_sha256": opened.sha256},
+                "key": key,
+                **unblinding(unblind),
+                "inputs": {"config_sha256": loaded.sha256, "model_sha256": opened.sha256, "scale": loaded.scale},
             },
         )
     return result
+
+
+def blinded(config: Config) -> tuple[SampleSource, ...]:
+    """The samples of ``config``, the data among them without the blind range."""
+    sources = sources_of(config, roles=ROLES)
+    if config.fit is None or config.fit.blind is None:
+        return sources
+    low, high = config.fit.blind
+    hidden = f"`{config.fit.variable}` >= {low!r} and `{config.fit.variable}` <= {high!r}"
+    return tuple(replace(source, hidden=hidden) if source.label == DATA else source for source in sources)
+
+
+def _key(loaded: LoadedConfig, model: Path, output: Path | None, *, unblind: bool) -> str | None:
+    """None for a selection by another model, which is never taken for the run's own."""
+    if output is not None or model != _latest_model(loaded):
+        return None
+    run = latest_run(loaded.config.analysis, with_stage="train", config=str(loaded.path))
+    return key_of("select", loaded, run, unblind=unblind)
 
 
 def _latest_model(loaded: LoadedConfig) -> Path:
@@ -163,11 +190,11 @@ def _use_of(opened: LoadedModel, loaded: LoadedConfig) -> ModelUse:
 
 
 def _threshold(opened: LoadedModel, loaded: LoadedConfig) -> float:
-    rule = rule_of(loaded.config.selection.working_point)
+    point = loaded.config.selection.working_point
+    rule, wanted = rule_of(point), name_of(point)
     if isinstance(rule, ByScore):
         return rule.threshold
-    known = {point.name: point.threshold for point in opened.metadata.working_points} if opened.metadata else {}
-    wanted = spelled(rule)
+    known = {found.name: found.threshold for found in opened.metadata.working_points} if opened.metadata else {}
     if wanted in known:
         return known[wanted]
     raise ConfigError(

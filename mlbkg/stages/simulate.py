@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlbkg.config.load import LoadedConfig, load
+from mlbkg.config.scale import OPTION
 from mlbkg.config.schema import SampleConfig
 from mlbkg.errors import ConfigError
 from mlbkg.ntuples.files import metadata
@@ -36,13 +37,20 @@ class SimulateResult:
 
 
 def simulate(
-    config_path: Path, *, force: bool = False, workers: int | None = None, progress: Progress | None = None
+    config_path: Path,
+    *,
+    scale: float = 1.0,
+    force: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
 ) -> SimulateResult:
     """Make every sample with a ``simulate`` section; files that exist with the same settings are kept.
 
+    ``scale``: times as many events as the config says, in files of their own.
+
     Raises :class:`ConfigError` where a file exists that was made with other settings and ``force`` is not given.
     """
-    return simulate_samples(load(config_path), force=force, workers=workers, progress=progress or NoProgress())
+    return simulate_samples(load(config_path, scale=scale), force=force, workers=workers, progress=progress or NoProgress())
 
 
 def simulate_samples(loaded: LoadedConfig, *, force: bool, workers: int | None, progress: Progress) -> SimulateResult:
@@ -92,9 +100,10 @@ def _refuse_other_settings(loaded: LoadedConfig, samples: Sequence[SampleConfig]
         if differing:
             problems.append(f"{path} (sample '{sample.name}') was made with {'; '.join(differing)}")
     if problems:
+        size = f" {OPTION} {loaded.scale:g}" if loaded.scale != 1 else ""
         raise ConfigError(
             f"{len(problems)} simulated file{'s' if len(problems) != 1 else ''} made with other settings",
             details=problems,
             where=str(loaded.path),
-            hint=f"Make them again: mlbkg simulate {loaded.path} --force",
+            hint=f"Make them again: mlbkg simulate {loaded.path}{size} --force",
         )

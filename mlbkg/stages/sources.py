@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from mlbkg.config.schema import Config, FeatureConfig, SampleConfig
 from mlbkg.features.resolve import FeatureSpec
@@ -22,6 +23,13 @@ def recipe_of(config: Config) -> Recipe:
         pair=config.candidates.pair if config.candidates else None,
         beams=config.candidates.beams if config.candidates else "",
     )
+
+
+def training_recipe_of(config: Config) -> Recipe:
+    """With the features that are only compared behind the others, so that one pass computes them all."""
+    recipe = recipe_of(config)
+    more = [spec for spec in _specs(config.evaluation.compare_features) if spec.name not in recipe.feature_names]
+    return replace(recipe, features=(*recipe.features, *more))
 
 
 def sources_of(config: Config, *, roles: Sequence[str]) -> tuple[SampleSource, ...]:

@@ -14,7 +14,12 @@ from mlbkg.classifiers.cross_fit import Contender, CrossFit, cross_fit
 from mlbkg.config.load import LoadedConfig, load
 from mlbkg.config.schema import Config
 from mlbkg.evaluation.distributions import Distribution
+from mlbkg.evaluation.estimates import to_plain
 from mlbkg.evaluation.evaluate import Evaluation
+from mlbkg.evaluation.sculpting import Sculpting
+from mlbkg.evaluation.working_point import Found
+from mlbkg.fitting.fake_signal import FakeSignal
+from mlbkg.limits.cut_scan import CutScan
 from mlbkg.parallel import one_thread_each
 from mlbkg.samples.source import Recipe, SampleSource
 from mlbkg.selection.apply import total_entries
@@ -22,12 +27,14 @@ from mlbkg.stages.check import check
 from mlbkg.stages.progress import NoProgress, Progress
 from mlbkg.stages.run_folder import RunFolder, new_run
 from mlbkg.stages.simulate import simulate_samples
-from mlbkg.stages.sources import recipe_of, sources_of
+from mlbkg.stages.sources import recipe_of, sources_of, training_recipe_of
 from mlbkg.stages.stopwatch import Stopwatch
-from mlbkg.stages.trained import Trained, units_of
+from mlbkg.stages.trained import Comparison, Trained, units_of
+from mlbkg.stages.training_comparison import compare, fake_signals
 from mlbkg.stages.training_data import TrainingData, read_training_data
-from mlbkg.stages.training_evaluation import champion_of, distributions_of, evaluate_fit
+from mlbkg.stages.training_evaluation import champion_of, distributions_of, evaluate_fit, name_of, rule_of
 from mlbkg.stages.training_files import TrainingFiles, write_training
+from mlbkg.stages.training_fit import scan_fits
 from mlbkg.stages.training_log import log_training
 from mlbkg.tracking.mlflow_log import warm_up
 
@@ -47,7 +54,7 @@ class TrainResult:
 
     def to_json(self) -> dict[str, Any]:
         trained = self.trained
-        best = trained.evaluations[trained.champion]
+        best = trained.best
         return {
             "run_dir": str(self.run.path),
             "model": str(self.files.model),
@@ -63,23 +70,30 @@ class TrainResult:
                 for fit, evaluation in zip(trained.fits, trained.evaluations, strict=True)
             },
             "categories": _categories_json(best),
+            "sculpting": [_sculpting_json(found) for found in best.sculpting],
+            "comparison": _comparison_json(trained.comparison) if trained.comparison else None,
+            "cut_scan": _scan_json(trained.scan) if trained.scan else None,
+            "fake_signal": {name: _faked_json(found) for name, found in trained.faked.items()},
             "reference": asdict(trained.reference) if trained.reference else None,
         }
 
 
-def train(config_path: Path, *, workers: int | None = None, progress: Progress | None = None) -> TrainResult:
+def train(
+    config_path: Path, *, scale: float = 1.0, workers: int | None = None, progress: Progress | None = None
+) -> TrainResult:
     """Train every classifier of the config on every fold, evaluate out of fold, export, track.
 
-    Samples with a ``simulate`` section are made first where they do not exist. Everything is on disk before the tracking
+    Samples with a ``simulate`` section are made first where they do not exist, ``scale`` times as large as the config says.
+    Everything is on disk before the tracking
     server hears of it. Raises :class:`ConfigError` with all problems, and :class:`OSError` where the run's folder cannot be
     made, before long work starts.
     """
     watch, progress, workers = Stopwatch(), progress or NoProgress(), workers or os.cpu_count() or 1
-    loaded = load(config_path)
+    loaded = load(config_path, scale=scale)
     if loaded.config.tracking.enabled:
         warm_up(loaded.config.tracking.uri)
     with watch.part("check"):
-        check(config_path)
+        check(config_path, scale=scale)
     with watch.part("simulation"):
         simulate_samples(loaded, force=False, workers=workers, progress=progress)
     run = new_run(loaded.config.analysis)
@@ -95,19 +109,24 @@ def train(config_path: Path, *, workers: int | None = None, progress: Progress |
 def _train(loaded: LoadedConfig, *, watch: Stopwatch, workers: int, progress: Progress) -> Trained:
     config, recipe = loaded.config, recipe_of(loaded.config)
     with watch.part("reading and features"):
-        data = _read(config, recipe, workers=workers, progress=progress)
+        data = _read(config, workers=workers, progress=progress)
     with watch.part("fitting"):
         fits = _fit(config, data, workers=workers, progress=progress)
     with watch.part("evaluation"):
-        evaluations, distributions = _evaluate(config, recipe, data, fits, workers=workers, progress=progress)
+        scans = scan_fits(fits, data, config, progress=progress)
+        evaluations, distributions = _evaluate(config, recipe, data, fits, scans, workers=workers, progress=progress)
     champion = champion_of(evaluations, by=config.training.champion)
-    return Trained(loaded, recipe, data, fits, evaluations, champion, distributions)
+    best = fits[champion], evaluations[champion]
+    comparison = compare(*best, data, config, watch=watch, workers=workers, progress=progress)
+    with watch.part("evaluation"):
+        faked = fake_signals(*best, comparison, data, config)
+    return Trained(loaded, recipe, data, fits, evaluations, champion, distributions, scans, comparison, faked)
 
 
-def _read(config: Config, recipe: Recipe, *, workers: int, progress: Progress) -> TrainingData:
+def _read(config: Config, *, workers: int, progress: Progress) -> TrainingData:
     sources: tuple[SampleSource, ...] = sources_of(config, roles=ROLES)
     advance = progress.step("read, cut, compute features", total=total_entries(sources), unit="entries")
-    return read_training_data(config, sources, recipe, workers=workers, on_rows=advance)
+    return read_training_data(config, sources, training_recipe_of(config), workers=workers, on_rows=advance)
 
 
 def _fit(config: Config, data: TrainingData, *, workers: int, progress: Progress) -> tuple[CrossFit, ...]:
@@ -128,12 +147,24 @@ def _fit(config: Config, data: TrainingData, *, workers: int, progress: Progress
 
 
 def _evaluate(
-    config: Config, recipe: Recipe, data: TrainingData, fits: tuple[CrossFit, ...], *, workers: int, progress: Progress
+    config: Config,
+    recipe: Recipe,
+    data: TrainingData,
+    fits: tuple[CrossFit, ...],
+    scans: Mapping[str, CutScan],
+    *,
+    workers: int,
+    progress: Progress,
 ) -> tuple[tuple[Evaluation, ...], tuple[Distribution, ...]]:
     advance = progress.step("evaluate out of fold", total=len(fits), unit="classifiers")
+    point = config.selection.working_point
 
     def run(fit: CrossFit) -> Evaluation:
-        evaluation = evaluate_fit(fit, data, config)
+        rule = rule_of(point)
+        if rule is None:
+            scan = scans[fit.contender.label]
+            rule = Found(name_of(point), float(scan.threshold[scan.best]))
+        evaluation = evaluate_fit(fit, data, config, rule=rule)
         advance(1)
         return evaluation
 
@@ -169,3 +200,35 @@ def _categories_json(evaluation: Evaluation) -> dict[str, Any]:
         }
         for category in evaluation.ranking.categories
     }
+
+
+def _comparison_json(comparison: Comparison) -> dict[str, Any]:
+    evaluation = comparison.evaluation
+    return {
+        "name": evaluation.name,
+        **_backend_json(comparison.fit, evaluation),
+        "features": [line.name for line in evaluation.importance],
+        "categories": _categories_json(evaluation),
+        "sculpting": [_sculpting_json(found) for found in evaluation.sculpting],
+    }
+
+
+def _sculpting_json(found: Sculpting) -> dict[str, Any]:
+    return {
+        "spectator": found.spectator,
+        "ks_distance": found.test.distance if found.test else None,
+        "p_value": found.test.p_value if found.test else None,
+        "jensen_shannon": found.jensen_shannon,
+        "mutual_information": found.mutual_information,
+    }
+
+
+def _scan_json(scan: CutScan) -> dict[str, Any]:
+    """The cut that is best, and those of other rules."""
+    cuts = {"best": scan.best, **scan.marks}
+    keys = ("threshold", "signal_efficiency", "background", "expected_limit", "statistical_limit")
+    return {name: {key: float(getattr(scan, key)[index]) for key in keys} for name, index in cuts.items()}
+
+
+def _faked_json(found: FakeSignal) -> dict[str, Any]:
+    return {**to_plain(found), "expected_sigma": found.expected_sigma}

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlbkg.classifiers.cross_fit import CrossFit
 from mlbkg.config.load import LoadedConfig
 from mlbkg.evaluation.distributions import Distribution
 from mlbkg.evaluation.evaluate import Evaluation
+from mlbkg.fitting.fake_signal import FakeSignal
+from mlbkg.limits.cut_scan import CutScan
+from mlbkg.report.quantity import Quantity
 from mlbkg.report.tables import Reference
 from mlbkg.samples.source import Recipe
 from mlbkg.stages.training_data import TrainingData
+from mlbkg.stages.training_fit import quantity_of
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The champion's backend with the same parameters and folds on other features; named so in ``evaluation``."""
+
+    fit: CrossFit
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True)
 class Trained:
-    """``champion``: index into ``fits`` and ``evaluations``, which go together. ``distributions``: of what is trained on."""
+    """``champion``: index into ``fits`` and ``evaluations``, which go together. ``distributions``: of what is trained on.
+
+    scans: classifier -> expected limit over the cuts, where the working point is chosen by it. faked: classifier or
+    comparison -> the signal that the fit finds in the background it keeps.
+    """
 
     loaded: LoadedConfig
     recipe: Recipe
@@ -24,6 +41,24 @@ class Trained:
     evaluations: tuple[Evaluation, ...]
     champion: int
     distributions: tuple[Distribution, ...]
+    scans: Mapping[str, CutScan]
+    comparison: Comparison | None
+    faked: Mapping[str, FakeSignal]
+
+    @property
+    def best(self) -> Evaluation:
+        """The champion's."""
+        return self.evaluations[self.champion]
+
+    @property
+    def scan(self) -> CutScan | None:
+        """The champion's."""
+        return self.scans.get(self.best.name)
+
+    @property
+    def quantity(self) -> Quantity:
+        """What expected limits are on."""
+        return quantity_of(self.loaded.config)[0]
 
     @property
     def reference(self) -> Reference | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,10 +27,13 @@ log = logging.getLogger(__name__)
 class TrainingData:
     """``weight``: ``(n,)`` training weights, zero where a row is not trained on. ``event_index``: ``(n,)``, per sample.
 
-    fingerprints: sample -> sha256 over its candidates, features, ids and weights.
+    compared: the same candidates with the features that are only compared; None where there are none.
+    fingerprints: sample -> sha256 over its candidates, features, ids and weights. rows: sample -> its candidates, which
+    stand together, in this order.
     """
 
     sample: Sample
+    compared: Sample | None
     weight: NDArray[np.float64]
     event_index: NDArray[np.int64]
     splits: tuple[FoldSplit, ...]
@@ -38,6 +41,17 @@ class TrainingData:
     negative_weights: dict[str, NegativeWeightReport]
     fingerprints: dict[str, str]
     rows: dict[str, int]
+
+    def of_samples(self, names: Collection[str]) -> NDArray[np.bool_]:
+        """``(n,)``: which rows are candidates of these samples."""
+        return np.repeat([name in names for name in self.rows], list(self.rows.values()))
+
+    def values_of(self, name: str) -> NDArray[np.float64]:
+        """``(n,)`` values of a feature or spectator."""
+        sample = self.sample
+        if name in sample.spectators:
+            return sample.spectators[name]
+        return sample.features[:, sample.feature_names.index(name)].astype(np.float64)
 
 
 def read_training_data(
@@ -48,12 +62,16 @@ def read_training_data(
     workers: int,
     on_rows: Callable[[int], None] | None = None,
 ) -> TrainingData:
-    """Raises what reading raises, and :class:`WeightError` for weights that no classifier can train on."""
+    """``recipe``: with the features that are only compared.
+
+    Raises what reading raises, and :class:`WeightError` for weights that no classifier can train on.
+    """
     settings = config.training
     loaded = load_samples(sources, recipe, n_folds=settings.folds, salt=settings.salt, workers=workers, on_rows=on_rows)
-    sample = loaded.sample
-    _refuse_infinities(sample, loaded.source, names=[source.name for source in sources])
-    _tell_what_says_nothing(sample)
+    _refuse_infinities(loaded.sample, loaded.source, names=[source.name for source in sources])
+    _tell_what_says_nothing(loaded.sample)
+    sample = loaded.sample.with_features([feature.name for feature in config.features])
+    compared = [feature.name for feature in config.evaluation.compare_features]
     weight, kept, reports = sample.weight.copy(), np.ones(len(sample), dtype=bool), {}
     fingerprints, rows = {}, {}
     for number, source in enumerate(sources):
@@ -70,6 +88,7 @@ def read_training_data(
     )
     return TrainingData(
         sample=sample,
+        compared=loaded.sample.with_features(compared) if compared else None,
         weight=trained,
         event_index=event_index(sample.event_id, loaded.source),
         splits=tuple(_without(split, kept) for split in splits),

@@ -12,15 +12,14 @@ from mlbkg.config.schema import Config, Punzi, WorkingPoint
 from mlbkg.evaluation.distributions import Distribution, feature_distributions
 from mlbkg.evaluation.evaluate import Evaluation, EvaluationInputs, evaluate
 from mlbkg.evaluation.importance import HeldOut
-from mlbkg.evaluation.working_point import ByPunzi, ByScore, BySignalEfficiency, Rule
+from mlbkg.evaluation.working_point import ByPunzi, ByScore, BySignalEfficiency, Rule, spelled
 from mlbkg.stages.training_data import TrainingData
 
 PERMUTATION_REPEATS = 2
 
 
-def evaluate_fit(fit: CrossFit, data: TrainingData, config: Config) -> Evaluation:
+def evaluate_fit(fit: CrossFit, data: TrainingData, config: Config, *, rule: Rule) -> Evaluation:
     sample, settings = data.sample, config.evaluation
-    punzi = config.selection.working_point.punzi or Punzi()
     return evaluate(
         EvaluationInputs(
             name=fit.contender.label,
@@ -38,8 +37,8 @@ def evaluate_fit(fit: CrossFit, data: TrainingData, config: Config) -> Evaluatio
             gain=np.mean([fitted.gain_importance() for fitted in fit.fitted], axis=0),
             held_out=_held_out(fit, data, rows=settings.permutation_rows, seed=config.seed),
             permutation_repeats=PERMUTATION_REPEATS,
-            working_point=rule_of(config.selection.working_point),
-            punzi=ByPunzi(punzi.a, punzi.b),
+            working_point=rule,
+            punzi=punzi_of(config),
             signal_efficiency=settings.signal_efficiency,
             replicas=settings.bootstrap,
             seed=config.seed,
@@ -68,13 +67,28 @@ def probability(margin: NDArray[np.float64]) -> NDArray[np.float64]:
         return (1 / (1 + np.exp(-margin))).astype(np.float32).astype(np.float64)
 
 
-def rule_of(point: WorkingPoint) -> Rule:
+def rule_of(point: WorkingPoint) -> Rule | None:
+    """None for a cut by expected limit, which takes a fit to find."""
     if point.score is not None:
         return ByScore(point.score)
     if point.signal_efficiency is not None:
         return BySignalEfficiency(point.signal_efficiency)
-    assert point.punzi is not None
-    return ByPunzi(point.punzi.a, point.punzi.b)
+    return ByPunzi(point.punzi.a, point.punzi.b) if point.punzi is not None else None
+
+
+def name_of(point: WorkingPoint) -> str:
+    """What a model calls this working point."""
+    rule = rule_of(point)
+    if rule is not None:
+        return spelled(rule)
+    assert point.expected_limit is not None
+    kind = "with systematics" if point.expected_limit.systematics else "statistical"
+    return f"expected limit {kind}, {point.expected_limit.points} cuts"
+
+
+def punzi_of(config: Config) -> ByPunzi:
+    punzi = config.selection.working_point.punzi or Punzi()
+    return ByPunzi(punzi.a, punzi.b)
 
 
 def champion_of(evaluations: Sequence[Evaluation], *, by: str) -> int:

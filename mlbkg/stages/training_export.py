@@ -32,14 +32,14 @@ def export_all(trained: Trained, folder: Path, *, progress: Progress) -> None:
             card=_card(trained, evaluation),
         )
         advance(1)
-    best = folder / "models" / trained.evaluations[trained.champion].name
+    best = folder / "models" / trained.best.name
     for name in (MODEL, FOLDS, CARD):
         shutil.copyfile(best / name, folder / name)
 
 
 def _metadata(trained: Trained, fit: CrossFit, evaluation: Evaluation) -> ModelMetadata:
     config, data = trained.loaded.config, trained.data
-    point = evaluation.working_point
+    points = (evaluation.working_point, *evaluation.alternatives)
     signal = data.sample.label == 1
     return ModelMetadata(
         analysis=config.analysis,
@@ -49,8 +49,9 @@ def _metadata(trained: Trained, fit: CrossFit, evaluation: Evaluation) -> ModelM
         n_folds=config.training.folds,
         salt=config.training.salt,
         event_id=config.ntuples.event_id,
-        working_points=(
-            WorkingPointInfo(point.rule, point.threshold, point.signal_efficiency.value, point.background_efficiency.value),
+        working_points=tuple(
+            WorkingPointInfo(point.rule, point.threshold, point.signal_efficiency.value, point.background_efficiency.value)
+            for point in points
         ),
         class_prior=float(data.weight[signal].sum() / data.weight.sum()),
         config=json.loads(config.model_dump_json()),

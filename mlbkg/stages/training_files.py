@@ -18,8 +18,10 @@ from mlbkg.config.load import resolved_yaml
 from mlbkg.evaluation.estimates import to_plain
 from mlbkg.evaluation.metrics import auc
 from mlbkg.ntuples.write import AtomicRootWriter
-from mlbkg.report.figures import TrainingFigures, draw_all
+from mlbkg.report.cut_scan_figure import draw_cut_scan
+from mlbkg.report.figures import Compared, TrainingFigures, draw_all
 from mlbkg.report.style import Caption
+from mlbkg.stages.freshness import key_of
 from mlbkg.stages.progress import Progress
 from mlbkg.stages.run_folder import write_manifest
 from mlbkg.stages.stopwatch import Stopwatch
@@ -87,19 +89,24 @@ def _fold_auc(trained: Trained) -> dict[str, tuple[float, ...]]:
 
 def _draw(trained: Trained, folder: Path, *, workers: int, progress: Progress) -> dict[str, Path]:
     config = trained.loaded.config
+    caption = Caption(config.title or config.analysis, config.luminosity_per_fb, origin=config.origin)
     advance = progress.step("draw figures", total=1, unit="set")
     drawn = draw_all(
         TrainingFigures(
-            caption=Caption(config.title or config.analysis, config.luminosity_per_fb, origin=config.origin),
+            caption=caption,
             evaluations={evaluation.name: evaluation for evaluation in trained.evaluations},
             distributions=trained.distributions,
             learning_curves={fit.contender.label: fit.curves for fit in trained.fits},
             units=trained.units,
             reference=trained.reference,
+            comparison=Compared(trained.best.name, trained.comparison.evaluation) if trained.comparison else None,
         ),
         folder,
         workers=workers,
     )
+    if trained.scan is not None:
+        path = draw_cut_scan(trained.scan, folder / "cut_scan.png", caption=caption, quantity=trained.quantity)
+        drawn[path.stem] = path
     advance(1)
     return drawn
 
@@ -119,7 +126,7 @@ def _write_out_of_fold(trained: Trained, path: Path) -> None:
     for fit in trained.fits:
         columns[f"score_{fit.contender.label}"] = probability(fit.margin).astype(np.float32)
         columns[f"margin_{fit.contender.label}"] = fit.margin
-    metadata = {"categories": list(sample.category_names), "champion": trained.evaluations[trained.champion].name}
+    metadata = {"categories": list(sample.category_names), "champion": trained.best.name}
     with AtomicRootWriter(path, tree="out_of_fold", metadata=metadata) as writer:
         writer.extend(columns)
 
@@ -128,7 +135,7 @@ def _write_texts(trained: Trained, folder: Path) -> tuple[Path, ...]:
     texts = {
         "config.yaml": trained.loaded.text,
         "config.resolved.yaml": resolved_yaml(trained.loaded.config),
-        EVALUATION: json.dumps([to_plain(found) for found in trained.evaluations], indent=1) + "\n",
+        EVALUATION: json.dumps(_evaluation_json(trained), indent=1) + "\n",
         "environment.txt": _environment(),
         "cutflow.json": json.dumps([to_plain(count) for count in trained.data.cutflow], indent=1) + "\n",
     }
@@ -136,6 +143,16 @@ def _write_texts(trained: Trained, folder: Path) -> tuple[Path, ...]:
         with atomic_write(folder / name) as file:
             file.write(text)
     return tuple(folder / name for name in texts)
+
+
+def _evaluation_json(trained: Trained) -> dict[str, Any]:
+    return {
+        "champion": trained.best.name,
+        "classifiers": to_plain(trained.evaluations),
+        "comparison": to_plain(trained.comparison.evaluation) if trained.comparison else None,
+        "cut_scans": to_plain(trained.scans),
+        "fake_signal": to_plain(trained.faked),
+    }
 
 
 def _environment() -> str:
@@ -152,8 +169,14 @@ def _finish(trained: Trained, folder: Path) -> None:
         {
             "stage": "train",
             "analysis": trained.loaded.config.analysis,
-            "champion": trained.evaluations[trained.champion].name,
-            "inputs": {"config_sha256": trained.loaded.sha256, "data": data.fingerprints, "rows": data.rows},
+            "champion": trained.best.name,
+            "key": key_of("train", trained.loaded),
+            "inputs": {
+                "config_sha256": trained.loaded.sha256,
+                "scale": trained.loaded.scale,
+                "data": data.fingerprints,
+                "rows": data.rows,
+            },
             "negative_weights": {name: to_plain(report) for name, report in data.negative_weights.items()},
         },
     )

@@ -16,6 +16,8 @@ from mlbkg.tracking.mlflow_log import open_log
 
 CHAMPION = "champion"
 """Alias of the registered model that the latest training chose."""
+COMPARISON = "comparison"
+"""Metrics of the champion on other features; MLflow allows no brackets in their names."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Logged:
 
 def log_training(trained: Trained, run: RunFolder, files: TrainingFiles, *, seconds: Mapping[str, float]) -> Logged:
     config = trained.loaded.config
-    best = trained.evaluations[trained.champion]
+    best = trained.best
     log = open_log(
         enabled=config.tracking.enabled,
         uri=config.tracking.uri,
@@ -42,6 +44,7 @@ def log_training(trained: Trained, run: RunFolder, files: TrainingFiles, *, seco
                 "champion": best.name,
                 "run_folder": str(run.path),
                 "config_sha256": trained.loaded.sha256,
+                "scale": f"{trained.loaded.scale:g}",
                 "git_commit": _git_commit(),
             }
         )
@@ -51,10 +54,11 @@ def log_training(trained: Trained, run: RunFolder, files: TrainingFiles, *, seco
             source = next(sample.files[0] for sample in config.samples if sample.name == name)
             log.dataset(name, fingerprint=value, source=source, rows=rows)
         for fit, evaluation in zip(trained.fits, trained.evaluations, strict=True):
-            log.metrics(_metrics(evaluation))
+            log.metrics(_metrics(evaluation, under=evaluation.name))
             for fold, merit in enumerate(files.fold_auc[evaluation.name]):
                 log.metrics({f"{evaluation.name}/auc_by_fold": merit}, step=fold)
             log.metrics({f"{evaluation.name}/fit_seconds": fit.fit_seconds})
+        log.metrics(_statistics(trained))
         log.metrics({"auc": best.ranking.auc.value, "background_rejection": best.ranking.background_rejection.value})
         log.metrics({f"seconds/{name}": value for name, value in seconds.items()})
         for path in files.artifacts:
@@ -64,7 +68,7 @@ def log_training(trained: Trained, run: RunFolder, files: TrainingFiles, *, seco
 
 
 def _description(trained: Trained) -> str:
-    best = trained.evaluations[trained.champion]
+    best = trained.best
     rejection = best.ranking.background_rejection
     return (
         f"{trained.loaded.config.title or trained.loaded.config.analysis}: {best.name}, out-of-fold AUC "
@@ -89,18 +93,34 @@ def _parameters(config: Config) -> dict[str, object]:
     return values
 
 
-def _metrics(evaluation: Evaluation) -> dict[str, float]:
-    ranking, name = evaluation.ranking, evaluation.name
+def _metrics(evaluation: Evaluation, *, under: str) -> dict[str, float]:
+    ranking = evaluation.ranking
     metrics = {
-        f"{name}/auc": ranking.auc.value,
-        f"{name}/auc_error": ranking.auc.error,
-        f"{name}/background_rejection": ranking.background_rejection.value,
-        f"{name}/background_rejection_error": ranking.background_rejection.error,
-        f"{name}/log_loss": ranking.log_loss,
+        "auc": ranking.auc.value,
+        "auc_error": ranking.auc.error,
+        "background_rejection": ranking.background_rejection.value,
+        "background_rejection_error": ranking.background_rejection.error,
+        "log_loss": ranking.log_loss,
+        **{f"background_efficiency/{line.name}": line.background_efficiency.value for line in ranking.categories},
+        **{f"sculpting/{line.spectator}": line.test.distance for line in evaluation.sculpting if line.test is not None},
     }
-    for category in ranking.categories:
-        metrics[f"{name}/background_efficiency/{category.name}"] = category.background_efficiency.value
-    return {key: value for key, value in metrics.items() if value == value}
+    return {f"{under}/{key}": value for key, value in metrics.items() if value == value}
+
+
+def _statistics(trained: Trained) -> dict[str, float]:
+    """Of the comparison, the cut scan and the signal that is faked, where they were made."""
+    metrics: dict[str, float] = {}
+    if trained.comparison is not None:
+        metrics |= _metrics(trained.comparison.evaluation, under=COMPARISON)
+    for name, found in trained.faked.items():
+        under = trained.best.name if name == trained.best.name else COMPARISON
+        metrics |= {f"{under}/fake_signal": found.events, f"{under}/fake_signal_error": found.error}
+        metrics[f"{under}/fake_signal_expected_sigma"] = found.expected_sigma
+    if trained.scan is not None:
+        best = trained.scan.best
+        metrics["expected_limit"] = float(trained.scan.expected_limit[best])
+        metrics["statistical_limit"] = float(trained.scan.statistical_limit[best])
+    return metrics
 
 
 def _git_commit() -> str:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import beta
 
-from mlbkg.evaluation.estimates import Estimate, balanced, effective_events, efficiency, to_plain, wilson_interval
+from mlbkg.evaluation.estimates import (
+    Estimate,
+    balanced,
+    effective_events,
+    efficiency,
+    from_plain,
+    to_plain,
+    wilson_interval,
+)
 
 
 def test_wilson_interval_of_unweighted_counts():
@@ -85,3 +95,41 @@ def test_plain_data_is_json():
         "nested": {"a": [{"value": 1.0, "error": None}]},
         "nothing": None,
     }
+
+
+@dataclass(frozen=True)
+class _Part:
+    curve: NDArray[np.float64]
+    kept: NDArray[np.bool_]
+    some: Estimate | None
+    later: str = "added in a new version"
+
+
+@dataclass(frozen=True)
+class _Whole:
+    name: str
+    count: int
+    parts: tuple[_Part, ...]
+    named: Mapping[str, float]
+    pair: tuple[float, str]
+
+
+def test_results_come_back_from_plain_values():
+    part = _Part(np.array([[1.0, np.nan]]), np.array([True, False]), Estimate(1.0, np.nan))
+    whole = _Whole("x", 3, (part, replace(part, some=None)), {"a": 1.0}, (np.inf, "b"))
+    back = from_plain(_Whole, json.loads(json.dumps(to_plain(whole))))
+    assert to_plain(back) == to_plain(whole)
+    assert back.parts[0].curve.dtype == np.float64
+    assert np.isnan(back.parts[0].curve[0, 1])
+    assert back.parts[0].kept.dtype == np.bool_
+    assert back.parts[1].some is None
+    assert isinstance(back.parts, tuple)
+
+
+def test_plain_values_of_another_version_are_refused():
+    part = {"curve": [], "kept": [], "some": None}
+    assert from_plain(_Part, part).later == "added in a new version"
+    with pytest.raises(KeyError):
+        from_plain(_Part, {"curve": []})
+    with pytest.raises(TypeError, match="is not of type int"):
+        from_plain(_Whole, {"name": "x", "count": "3", "parts": [], "named": {}, "pair": [1, "b"]})

@@ -123,6 +123,16 @@ def test_counts(table: CandidateTable) -> None:
     assert (FEATURES["ChargeROE"](table) == total).all()
 
 
+def test_energy_over_momentum_is_taken_track_by_track(make_events: Any) -> None:
+    """The larger energy and the larger ratio may be those of different tracks."""
+    events = make_events(n_tracks=[2])
+    components = {"px": [3.0, 0.0], "py": [0.0, 0.5], "pz": [4.0, 0.0], "cluster_energy": [0.5, 0.2], "charge": [1, -1]}
+    events |= {f"track_{name}": ak.Array([values]) for name, values in components.items()}
+    table = build(events, pair="pipi", beams="Y3S")
+    found = [float(FEATURES[f"cluster{name}"](table)[0]) for name in ("EMin", "EMax", "EoPMin", "EoPMax")]
+    assert found == pytest.approx([0.2, 0.5, 0.5 / 5, 0.2 / 0.5])
+
+
 def test_recoil_mass_is_rebuilt_from_the_pair(table: CandidateTable) -> None:
     energy, mass, momentum = (FEATURES[name](table).astype(np.float64) for name in ("EPiPi", "MPiPi", "PPiPi"))
     sqrt_s = table["sqrt_s"]

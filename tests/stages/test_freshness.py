@@ -62,7 +62,7 @@ def changed(run: RunFolder, old: str, new: str) -> set[str]:
         ("spectators: [mass]", "spectators: [mass]\ntraining: {folds: 3}", {"train"}),
         ("{signal_efficiency: 0.8}", "{signal_efficiency: 0.7}", {"train", "select"}),
         ("{signal_efficiency: 0.8}}", "{signal_efficiency: 0.8}, branches: [x]}", {"select"}),
-        ("[9.4, 9.5]", "[9.4, 9.49]", {"fit", "limit"}),
+        ("[9.4, 9.5]", "[9.4, 9.49]", {"train", "fit", "limit"}),
         ("[9.4, 9.5]", "[9.4, 9.5], blind: [9.43, 9.47]", {"select", "fit", "limit"}),
         ("[9.4, 9.5]}", "[9.4, 9.5]}\nlimit: {confidence_level: 0.95}", {"fit", "limit"}),
     ],

@@ -47,18 +47,26 @@ def test_every_key_is_there(tmp_path: Path) -> None:
     assert max(len(line) for line in text.splitlines() if str(tmp_path) not in line) <= 125
 
 
-@pytest.mark.parametrize("key", ["candidates", "preselection", "luminosity_per_fb"])
-def test_what_is_not_in_use_can_be_taken_into_use(key: str, tmp_path: Path) -> None:
-    lines = init(tmp_path / "a.yaml").read_text().splitlines()
+def in_use(lines: list[str], key: str) -> list[str]:
     start = next(i for i, line in enumerate(lines) if line.startswith(f"# {key}:"))
     end = start + 1
-    while lines[end].startswith("#  "):
+    while lines[end].startswith(("#  ", "# # ")):
         end += 1
-    lines[start:end] = [line[2:] for line in lines[start:end]]
-    kept = lines if key != "candidates" else [line for line in lines if "- R2" not in line and "- Mbc" not in line]
-    text = "\n".join(kept).replace("spectators:", "spectators: []", 1) if key == "candidates" else "\n".join(kept)
+    return [*lines[:start], *(line[2:] for line in lines[start:end]), *lines[end:]]
+
+
+@pytest.mark.parametrize(
+    "keys", [["candidates"], ["preselection"], ["luminosity_per_fb"], ["fit"], ["fit", "systematics"]], ids=" and ".join
+)
+def test_what_is_not_in_use_can_be_taken_into_use(keys: list[str], tmp_path: Path) -> None:
+    lines = init(tmp_path / "a.yaml").read_text().splitlines()
+    for key in keys:
+        lines = in_use(lines, key)
+    without = [line for line in lines if "- R2" not in line and "- Mbc" not in line]
+    text = "\n".join(without).replace("spectators:", "spectators: []", 1) if "candidates" in keys else "\n".join(lines)
     (tmp_path / "b.yaml").write_text(text)
-    assert getattr(load(tmp_path / "b.yaml").config, key)
+    config = load(tmp_path / "b.yaml").config
+    assert all(getattr(config, key) for key in keys)
 
 
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Methods for the limit of a counting experiment, one file each."""

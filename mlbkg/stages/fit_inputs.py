@@ -1,0 +1,146 @@
+"""What a fit starts from: the selected candidates of every sample, inside the fit window."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbkg.config.load import LoadedConfig
+from mlbkg.config.statistics import Fit
+from mlbkg.errors import ConfigError, MlbkgError
+from mlbkg.fitting.base import Array, Sampled, Window
+from mlbkg.fitting.data import within
+from mlbkg.ntuples.read import describe, iterate
+from mlbkg.stages.run_folder import RunFolder, latest_run
+from mlbkg.stages.select import CUTFLOW
+from mlbkg.stages.sources import recipe_of
+
+COLUMNS = ("score", "fold", "physics_weight")
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Candidates of one sample in the fit window: fit variable, physics weight and fold, ``(n,)`` each."""
+
+    x: Array
+    weight: Array
+    fold: NDArray[np.int32]
+
+    @property
+    def total(self) -> float:
+        return float(self.weight.sum())
+
+    @property
+    def error(self) -> float:
+        return float(np.sqrt(self.weight @ self.weight))
+
+
+@dataclass(frozen=True)
+class FitInputs:
+    """``simulated``: by sample. ``data``: ``(n,)`` values of the fit variable, None without data samples.
+
+    blind: the range that ``data`` leave out; None where nothing is hidden.
+    """
+
+    window: Window
+    simulated: Mapping[str, Selected]
+    data: Array | None
+    blind: tuple[float, float] | None
+
+    def sampled(self, names: Sequence[str]) -> Sampled:
+        """Values and weights of several samples together."""
+        chosen = [self.simulated[name] for name in names]
+        none = np.empty(0)
+        return np.concatenate([none, *(s.x for s in chosen)]), np.concatenate([none, *(s.weight for s in chosen)])
+
+
+def fit_section(loaded: LoadedConfig) -> Fit:
+    """Raises :class:`ConfigError` where the config has none."""
+    if loaded.config.fit is None:
+        raise ConfigError(
+            f"{loaded.path} has no section 'fit'",
+            where=str(loaded.path),
+            hint="Add one: `mlbkg init` writes a config with every key explained.",
+        )
+    return loaded.config.fit
+
+
+def selected_run(loaded: LoadedConfig, run: Path | None = None) -> RunFolder:
+    """The given run, or the latest with a finished selection. Raises :class:`MlbkgError` with the command that makes one."""
+    if run is None:
+        return latest_run(loaded.config.analysis, with_stage="select", config=str(loaded.path))
+    found = RunFolder(run)
+    if found.manifest("select") is None:
+        raise MlbkgError(f"{run} holds no finished selection", where=str(run), hint=f"Make one: mlbkg select {loaded.path}")
+    return found
+
+
+def read_inputs(loaded: LoadedConfig, run: RunFolder, *, unblind: bool) -> FitInputs:
+    """Raises :class:`MlbkgError` for a selection that lacks a sample or was cut elsewhere than the config says,
+    :class:`EmptySampleError` where the signal or the data have no candidate in the window, and :class:`WeightError` where
+    all weights are zero."""
+    fit, config = fit_section(loaded), loaded.config
+    window = Window(*fit.window, unit=unit_of(loaded, fit.variable))
+    folder = run.stage("select")
+    cutflow = json.loads((folder / CUTFLOW).read_text(encoding="utf-8"))
+    _require_samples(loaded, cutflow, folder)
+    simulated, data, blind = {}, [], fit.blind if not unblind else None
+    for sample in config.samples:
+        skims = [folder / Path(file["skim"]).name for file in cutflow["files"] if file["sample"] == sample.name]
+        found = _read(skims, fit.variable, threshold=cutflow["threshold"])
+        if sample.role == "data":
+            data.append(found.x if blind is None else found.x[~_inside(found.x, blind)])
+        else:
+            simulated[sample.name] = _in_window(found, window)
+    signals = [sample.name for sample in config.samples if sample.role == "signal"]
+    inputs = FitInputs(window, simulated, _data(data, window), None if not data else blind)
+    within(*inputs.sampled(signals), window, name="signal")
+    return inputs
+
+
+def unit_of(loaded: LoadedConfig, variable: str) -> str:
+    return recipe_of(loaded.config).library[variable].unit
+
+
+def _require_samples(loaded: LoadedConfig, cutflow: Mapping[str, Any], folder: Path) -> None:
+    there = {file["sample"] for file in cutflow["files"]}
+    missing = [sample.name for sample in loaded.config.samples if sample.name not in there]
+    failed = [f"{file['path']}: {file['error']}" for file in cutflow["failed"]]
+    if missing or failed:
+        raise MlbkgError(
+            f"the selection in {folder} is not complete"
+            + (f": it lacks {', '.join(map(repr, missing))}" if missing else ""),
+            details=failed,
+            where=str(folder),
+            hint=f"Select again: mlbkg select {loaded.path}",
+        )
+
+
+def _read(skims: Sequence[Path], variable: str, *, threshold: float) -> Selected:
+    names = (variable, *COLUMNS)
+    parts: dict[str, list[NDArray[Any]]] = {name: [np.empty(0)] for name in names}
+    for chunk in iterate([describe(skim) for skim in skims], names, scalars=names, allow_empty=True):
+        rows = chunk.columns["score"] >= np.float32(threshold)
+        for name in names:
+            parts[name].append(chunk.columns[name][rows])
+    x, _, fold, weight = (np.concatenate(parts[name]) for name in names)
+    return Selected(x.astype(np.float64), weight.astype(np.float64), fold.astype(np.int32))
+
+
+def _in_window(found: Selected, window: Window) -> Selected:
+    rows = window.holds(found.x)
+    return Selected(found.x[rows], found.weight[rows], found.fold[rows])
+
+
+def _data(parts: Sequence[Array], window: Window) -> Array | None:
+    return within(np.concatenate(parts), None, window, name="data").x if parts else None
+
+
+def _inside(x: Array, limits: tuple[float, float]) -> NDArray[np.bool_]:
+    return np.asarray((x >= limits[0]) & (x <= limits[1]))
