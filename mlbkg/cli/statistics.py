@@ -17,7 +17,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def limit_counting(
-    observed: Annotated[int, typer.Option(metavar="N", help="Counted events.")],
+    observed: Annotated[float, typer.Option(metavar="N", help="Counted events.")],
     background: Annotated[float, typer.Option(metavar="B", help="Expected background events.")],
     confidence_level: Annotated[float, typer.Option(metavar="C")] = 0.9,
     method: Annotated[
@@ -50,7 +50,7 @@ def limit_counting(
 
 
 def significance(
-    observed: Annotated[int | None, typer.Option(metavar="N", help="Counted events.")] = None,
+    observed: Annotated[float | None, typer.Option(metavar="N", help="Counted events.")] = None,
     signal: Annotated[float | None, typer.Option(metavar="S", help="Signal events to expect (Asimov).")] = None,
     background: Annotated[float | None, typer.Option(metavar="B", help="Expected background events.")] = None,
     background_uncertainty: BackgroundUncertainty = 0.0,

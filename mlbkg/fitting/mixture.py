@@ -83,7 +83,9 @@ class Mixture:
         return jacobian
 
     def _unit_rates(self, theta: Array) -> Array:
-        return np.asarray(self._scale * np.exp(self._log_effects @ theta))
+        # a minimiser that has lost its way tries infinities; NaN tells it so
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray(self._scale * np.exp(self._log_effects @ theta))
 
     def _row_derivative(self, component: int, index: int, theta: Array) -> Array:
         parameter = self._parameters[index]

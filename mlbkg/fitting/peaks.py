@@ -33,11 +33,11 @@ class Peak(Shape):
 
     def density(self, x: Array, theta: Sequence[float]) -> Array:
         first, last = self.antiderivative(self._ends, theta)
-        return self.height(x, theta) / (last - first)
+        return np.asarray(self.height(x, theta) / (last - first))
 
     def cumulative(self, x: Array, theta: Sequence[float]) -> Array:
         first, last = self.antiderivative(self._ends, theta)
-        return (self.antiderivative(x, theta) - first) / (last - first)
+        return np.asarray((self.antiderivative(x, theta) - first) / (last - first))
 
     def _mean(self) -> ShapeParameter:
         window = self.window

@@ -28,4 +28,4 @@ def quantiles(x: Array, weight: Array, probabilities: Sequence[float]) -> Array:
     order = np.argsort(x)
     ordered = weight[order]
     reached = np.maximum.accumulate(np.cumsum(ordered) - ordered / 2)
-    return np.interp(np.asarray(probabilities) * ordered.sum(), reached, x[order])
+    return np.asarray(np.interp(np.asarray(probabilities) * ordered.sum(), reached, x[order]))

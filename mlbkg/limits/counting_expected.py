@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import numpy as np
 from scipy.special import ndtr
@@ -80,23 +80,14 @@ def coverage_by_toys(
     counts = generator.poisson(signal + count.background, size=experiments)
     backgrounds = count.background * np.exp(count.background_uncertainty * generator.standard_normal(experiments))
     efficiencies = np.exp(count.efficiency_uncertainty * generator.standard_normal(experiments))
-    share = _share(
-        _holds(
-            counting_interval(
-                replace(count, observed=int(n), background=float(background)),
-                method=method,
-                confidence_level=confidence_level,
-            ),
-            signal * float(efficiency),
-        )
+    interval = cache(partial(counting_interval, method=method, confidence_level=confidence_level))
+    held = [
+        _holds(interval(replace(count, observed=int(n), background=float(background))), signal * float(efficiency))
         for n, background, efficiency in zip(counts, backgrounds, efficiencies, strict=True)
-    )
+    ]
+    share = float(np.mean(held))
     return Coverage(share, math.sqrt(share * (1 - share) / experiments))
 
 
 def _holds(interval: CountingInterval, signal: float) -> bool:
     return interval.lower <= signal <= interval.upper
-
-
-def _share(held: Iterable[bool]) -> float:
-    return float(np.mean(list(held)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlbkg.errors import LimitError
+from mlbkg.fitting.base import Array
 from mlbkg.limits.counting import Count
 from mlbkg.limits.poisson import deviance
 
@@ -74,9 +75,7 @@ class CountingLikelihood:
             z = moved
         raise LimitError(f"the profile likelihood of {self.counted:g} counts does not settle at a signal of {signal:g}")
 
-    def _descended(
-        self, z: np.ndarray, step: np.ndarray, value: float, nominal: np.ndarray, sigma: np.ndarray
-    ) -> tuple[float, np.ndarray]:
+    def _descended(self, z: Array, step: Array, value: float, nominal: Array, sigma: Array) -> tuple[float, Array]:
         share = 1.0
         for _ in range(MAX_HALVINGS):
             found = self._value(z + share * step, nominal, sigma)
@@ -85,7 +84,7 @@ class CountingLikelihood:
             share /= 2
         return value, z
 
-    def _value(self, z: np.ndarray, nominal: np.ndarray, sigma: np.ndarray) -> float:
+    def _value(self, z: Array, nominal: Array, sigma: Array) -> float:
         with np.errstate(over="ignore"):
             mean = float((nominal * np.exp(sigma * z)).sum())
         return 2 * float(deviance(self.counted, mean)) + float(z @ z) if math.isfinite(mean) else math.inf

@@ -75,7 +75,7 @@ def _grid(uncertainty: float, *, step: float, centre: float, measure_centre: flo
     if uncertainty == 0:
         return Nodes(np.ones(1), np.zeros(1))
     half = math.ceil(reach / step)
-    z = centre + step * np.arange(-half, half + 1)
+    z = np.asarray(centre + step * np.arange(-half, half + 1), dtype=np.float64)
     return Nodes(np.exp(uncertainty * z), -0.5 * (z - measure_centre) ** 2 + math.log(step / math.sqrt(2 * math.pi)))
 
 

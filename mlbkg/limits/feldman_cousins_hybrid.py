@@ -42,18 +42,11 @@ class AveragedCounts:
     """P(n | signal), averaged over the nuisances, for ``n`` below ``size``.
 
     Probabilities are those at an even grid of ``2 sqrt(mean)``, interpolated to the fourth order in the means that the
-    nuisances give. Raises :class:`LimitError` for so many counts that the table is too large.
+    nuisances give.
     """
 
     count: Count
     size: int
-
-    def __post_init__(self) -> None:
-        if self.size > MOST_COUNTS:
-            raise LimitError(
-                f"unified intervals with uncertainties are for up to {MOST_COUNTS} counts; these reach {self.size}",
-                hint="With so many, take method minos: its intervals agree with the unified ones.",
-            )
 
     def of(self, signals: Array) -> Array:
         """``(size, n_signals)``."""
@@ -112,9 +105,14 @@ class AveragedCounts:
 
 
 def hybrid_interval(count: Count, *, confidence_level: float) -> CountingInterval:
-    """The smallest and the largest signal whose acceptance region holds the observed count, to some 1e-4 of themselves."""
+    """The smallest and the largest signal whose acceptance region holds the observed count, to some 1e-4 of themselves.
+
+    Raises :class:`LimitError` for so many counts that the table of their probabilities is too large.
+    """
+    _check_size(max(count.observed, int(count.background)))
     highest = cls(count, 1 - (1 - confidence_level) / LEVELS_BEYOND).upper
     size = max(count.observed, count_quantile(count, 1 - TAIL, signal=highest)) + 2
+    _check_size(size)
     averaged = AveragedCounts(count, size)
     signals = _signals_up_to(highest, count.background)
     accepted = np.flatnonzero(averaged.better(signals) < confidence_level)
@@ -126,6 +124,14 @@ def hybrid_interval(count: Count, *, confidence_level: float) -> CountingInterva
     return CountingInterval(
         lower=0.0 if first == 0 else edge(first, max(0, first - 2)), upper=edge(last, min(len(signals) - 1, last + 2))
     )
+
+
+def _check_size(size: int) -> None:
+    if size > MOST_COUNTS:
+        raise LimitError(
+            f"unified intervals with uncertainties are for up to {MOST_COUNTS} counts; these reach {size}",
+            hint="With so many, take method minos: its intervals agree with the unified ones.",
+        )
 
 
 def _signals_up_to(highest: float, background: float) -> Array:

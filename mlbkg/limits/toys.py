@@ -60,7 +60,8 @@ def cls_toys(
 
     toys: experiments with signal at each value, and as many without, counted in the problem's bins. Each has its own random
     numbers from ``seed``, so that the answer is the same for any number of ``workers``. ``on_toy`` is told how many more are
-    done. Raises :class:`LimitError` where no values bracket the limit, and for too few toys.
+    done. The band's low end, which rests on the last 2 % of them, needs some thousands to be better than 20 %. Raises
+    :class:`LimitError` where no values bracket the limit, and for too few toys.
     """
     alpha = alpha_of(confidence_level)
     if toys < 2 / alpha:

@@ -128,6 +128,7 @@ def draw_likelihood_scan(scans: Mapping[str, LikelihoodScan], quantity: Quantity
             xlim=(scale(min(ends)), scale(max(ends))), ylim=(0, max(1.1 * top, 1.15 * LEVELS[-1][0])),
             xlabel=style.literal(scale.label), ylabel="−2 Δ ln L",
         )  # fmt: skip
+        axes.ticklabel_format(axis="x", style="plain", useOffset=False)
         style.legend_beside(figure, axes, left=6.45, top=4.65, title=style.literal(scale.label))
         style.label(figure, caption, left=0.85, right=9.2, top=4.82)
     return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mlbkg.limits.counting import Count, CountingInterval, counting_interval
+from mlbkg.limits.counting import Count, CountingInterval, counting_interval, whole
 from mlbkg.limits.counting_expected import expected_band
 from mlbkg.limits.result import Band
 
@@ -37,7 +37,7 @@ class CountingLimit:
 
 
 def limit_counting(
-    observed: int,
+    observed: float,
     background: float,
     *,
     confidence_level: float,
@@ -53,7 +53,7 @@ def limit_counting(
     Raises :class:`~mlbkg.errors.ConfigError` for numbers that cannot be, and :class:`~mlbkg.errors.LimitError` where there
     is no answer.
     """
-    count = Count(observed, background, background_uncertainty, efficiency_uncertainty)
+    count = Count(whole(observed, "the observed count"), background, background_uncertainty, efficiency_uncertainty)
     interval = counting_interval(count, method=method, confidence_level=confidence_level, toys=toys, seed=seed)
     band = None
     if expected:

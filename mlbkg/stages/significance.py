@@ -38,7 +38,7 @@ class Significance:
 
 def significance(
     *,
-    observed: int | None = None,
+    observed: float | None = None,
     signal: float | None = None,
     background: float | None = None,
     background_uncertainty: float = 0.0,

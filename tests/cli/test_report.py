@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
+from mlbkg.ntuples.write import AtomicRootWriter
+
 TITLE = "<script>alert(1)</script> & more"
 
 
@@ -64,3 +68,37 @@ def test_an_evaluation_of_another_version(tiny, mlbkg):
     assert ran.code == 1
     assert "was not written by this version of mlbkg" in ran.err
     assert "mlbkg train" in ran.err
+
+
+FIT = """\
+fit: {variable: mass, window: [0, 1], bins: 20, signal: gaussian, background: {shape: chebyshev, order: 1}}
+systematics: [{name: tracking, mean: 0.01}]
+limit: {symbol: "N<b>", methods: [cls], beside: [{name: "<i>paper</i>", value: 30}]}
+"""
+
+
+def test_page_of_fit_and_limit(tiny, mlbkg):
+    rng = np.random.default_rng(1)
+    with AtomicRootWriter("signal.root", tree="t") as writer:
+        columns = {name: rng.normal(1, 1, 400) for name in ("x", "y")}
+        writer.extend({**columns, "mass": rng.normal(0.5, 0.05, 400), "event": np.arange(400)})
+    tiny.write_text(tiny.read_text() + FIT, encoding="utf-8")
+    for command in ("train", "select"):
+        assert mlbkg(command, str(tiny), "-q").code == 0
+    assert mlbkg("report", str(tiny), "--json", "-q").json["missing"] == ["fit", "limit"]
+    figures = [
+        Path(file) for command in ("fit", "limit") for file in mlbkg(command, str(tiny), "--json", "-q").json["figures"]
+    ]
+    assert mlbkg("study", str(tiny), "--toys", "10", "-q").code == 0
+    told = mlbkg("report", str(tiny), "--json", "-q").json
+    assert told["missing"] == []
+    page = Path(told["report"]).read_text(encoding="utf-8")
+    sections = [_section(page, title) for title in ("Signal fit", "Limit", "Bias and coverage")]
+    assert sum(section.count("<img ") for section in sections) == len(figures) + 1
+    assert "The binned fit" in sections[0] or "The unbinned fit" in sections[0]
+    assert "90 % upper limits on N&lt;b&gt;" in sections[1]
+    assert "&lt;i&gt;paper&lt;/i&gt;" in sections[1]
+    assert "tracking" in sections[1]
+    assert "Toy experiments" in sections[2]
+    assert "Expected 90 % limit" in page
+    assert not {"<b>", "<i>"} & set(re.findall(r"<[bi]>", page))

@@ -58,7 +58,7 @@ def test_no_bias_and_the_right_coverage() -> None:
 @pytest.mark.slow
 def test_no_bias_and_the_right_coverage_with_1000_toys() -> None:
     """What is asked of the analysis: mean pull within 0.1, width within 0.05, coverage within 3 %."""
-    for point in study(upsilon1s(), poi="n_signal", values=(0.0, 3300.0, 9900.0), toys=1000, seed=1, edges=EDGES):
+    for point in study(upsilon1s(), poi="n_signal", values=(0.0, 3300.0, 9900.0), toys=1000, seed=1, edges=EDGES, workers=2):
         assert_unbiased(point, pull=0.1, width=0.05, coverage=0.03)
 
 

@@ -50,7 +50,9 @@ def test_limits_rise_with_count_and_level(method: str, n: int, b: float, level: 
 @given(n=counts, b=backgrounds, more=st.floats(1e-9, 30), level=levels)
 @pytest.mark.parametrize("method", ["bayesian", "cls", "clsb", "feldman-cousins", "profile", "minos", "clsb-asymptotic"])
 def test_limits_fall_with_the_background(method: str, n: int, b: float, more: float, level: float) -> None:
-    assert interval(method, Count(n, b + more), level).upper <= interval(method, Count(n, b), level).upper * (1 + 1e-9) + 1e-9
+    assert (
+        interval(method, Count(n, b + more), level).upper <= interval(method, Count(n, b), level).upper * (1 + 1e-9) + 1e-9
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -67,8 +69,9 @@ def test_small_uncertainties_change_little(method: str, n: int, b: float, r: flo
     count = Count(n, b, efficiency_uncertainty=r)
     if method == "feldman-cousins" and n < b:
         return  # the known background's limit is lengthened, the uncertain one's is not
-    known, nearly = interval(method, replace(count, efficiency_uncertainty=0.0)), interval(
-        method, replace(count, efficiency_uncertainty=1e-3)
+    known, nearly = (
+        interval(method, replace(count, efficiency_uncertainty=0.0)),
+        interval(method, replace(count, efficiency_uncertainty=1e-3)),
     )
     assert nearly.upper == pytest.approx(known.upper, rel=5e-3)
     if method in ("bayesian", "minos", "profile"):
@@ -98,7 +101,9 @@ def test_toys_agree_with_integrals(method: str, count: Count) -> None:
     assert abs(found.upper - exact) < 5 * found.upper_error
 
 
-@pytest.mark.parametrize("count", [Count(12, 5, 0.3, 0.3), Count(2, 6, 0.4, 0.2), Count(60, 1, 1.0, 0.2), Count(3, 3, 0.2, 0.0)])
+@pytest.mark.parametrize(
+    "count", [Count(12, 5, 0.3, 0.3), Count(2, 6, 0.4, 0.2), Count(60, 1, 1.0, 0.2), Count(3, 3, 0.2, 0.0)]
+)
 @pytest.mark.parametrize("signal", [0.5, 4.0, 30.0])
 def test_profiling_against_a_general_minimiser(count: Count, signal: float) -> None:
     sigma = np.array([count.background_uncertainty, count.efficiency_uncertainty])
@@ -109,7 +114,9 @@ def test_profiling_against_a_general_minimiser(count: Count, signal: float) -> N
 
     def lowest(s: float) -> float:
         options = {"xatol": 1e-9, "fatol": 1e-11, "maxiter": 5000}
-        return min(minimize(cost, start, args=(s,), method="Nelder-Mead", options=options).fun for start in ([0, 0], [1, -1]))
+        return min(
+            minimize(cost, start, args=(s,), method="Nelder-Mead", options=options).fun for start in ([0, 0], [1, -1])
+        )
 
     rise = lowest(signal) - lowest(max(0, count.observed - count.background))
     assert CountingLikelihood.of(count).rise(signal) == pytest.approx(rise, abs=1e-7)

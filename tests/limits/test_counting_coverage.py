@@ -56,9 +56,7 @@ def test_coverage_with_fluctuating_nuisances(method: str, signal: float) -> None
 def test_band_is_the_limits_at_the_quantiles_of_the_count(method: str) -> None:
     band = expected_band(Count(0, 3.0), method=method, confidence_level=LEVEL)
     # Poisson with mean 3: cumulative 0.0498, 0.1991, 0.4232, 0.6472, 0.8153, 0.9161, 0.9665, 0.9881 for n = 0 .. 7.
-    limits = [
-        counting_interval(Count(n, 3.0), method=method, confidence_level=LEVEL).upper for n in (0, 1, 3, 5, 7)
-    ]
+    limits = [counting_interval(Count(n, 3.0), method=method, confidence_level=LEVEL).upper for n in (0, 1, 3, 5, 7)]
     assert [band.minus_2sigma, band.minus_1sigma, band.median, band.plus_1sigma, band.plus_2sigma] == limits
     assert limits == sorted(limits)
 

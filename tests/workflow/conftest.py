@@ -33,7 +33,7 @@ tracking: {{uri: "sqlite:///mlflow.db"}}
 XGBOOST = "    - {backend: xgboost, n_estimators: 20, max_depth: 3}"
 
 
-def write_candidates(path: Path, *, n: int, shift: float, run: int, seed: int) -> None:
+def write_candidates(path: Path, *, n: int, shift: float, run: int, seed: int, peak: bool = False) -> None:
     rng = np.random.default_rng(seed)
     x, y = rng.normal(shift, 1, n).astype("f4"), rng.normal(-shift, 1, n).astype("f4")
     with AtomicRootWriter(path, tree="candidates", metadata=None) as writer:
@@ -44,7 +44,7 @@ def write_candidates(path: Path, *, n: int, shift: float, run: int, seed: int) -
                 "x": x,
                 "y": y,
                 "useCMSFrame__boE__bc": np.where(rng.random(n) < 0.1, np.nan, rng.exponential(1 + shift, n)).astype("f4"),
-                "mass": rng.uniform(9.2, 9.6, n),
+                "mass": rng.normal(9.45, 0.01, n) if peak else rng.uniform(9.2, 9.6, n),
                 "genweight": rng.uniform(0.5, 1.5, n),
                 "ids": rng.integers(0, 5, n).astype("i4"),
             }
@@ -55,9 +55,11 @@ def write_candidates(path: Path, *, n: int, shift: float, run: int, seed: int) -
 def small_analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Writes ntuples and a config into an empty folder, and works there; the answer is the config."""
 
-    def make(*, classifiers: str = XGBOOST, scale: int = 1, replace: dict[str, str] | None = None) -> Path:
+    def make(
+        *, classifiers: str = XGBOOST, scale: int = 1, replace: dict[str, str] | None = None, peak: bool = False
+    ) -> Path:
         monkeypatch.chdir(tmp_path)
-        write_candidates(Path("signal.root"), n=1500 * scale, shift=1.0, run=1, seed=1)
+        write_candidates(Path("signal.root"), n=1500 * scale, shift=1.0, run=1, seed=1, peak=peak)
         write_candidates(Path("qqbar_0.root"), n=1500 * scale, shift=0.0, run=2, seed=2)
         write_candidates(Path("qqbar_1.root"), n=1000 * scale, shift=0.0, run=3, seed=3)
         write_candidates(Path("tau.root"), n=800 * scale, shift=0.5, run=4, seed=4)
