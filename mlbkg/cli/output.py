@@ -113,11 +113,13 @@ def _logging(*, quiet: bool) -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     log = logging.getLogger("mlbkg")
+    level_before = log.level
     log.addHandler(handler)
     log.setLevel(logging.ERROR if quiet else logging.INFO)
     try:
         yield
     finally:
+        log.setLevel(level_before)
         log.removeHandler(handler)
 
 

@@ -224,14 +224,14 @@ def kept_events(score: Array, weight: Array, event_index: Events, thresholds: Ar
     return np.maximum(kept(score, weight, thresholds), 0.0), kept(score, np.abs(weight) * per_event, thresholds)
 
 
-def is_measured(events: Array, variance: Array) -> NDArray[np.bool_]:
-    """Whether a cut and all looser ones keep 10 effective events, cuts from loose to tight.
+def is_measured(events: Array, variance: Array, *, at_least: float = MINIMUM_EFFECTIVE_BACKGROUND) -> NDArray[np.bool_]:
+    """Whether a cut and all looser ones keep ``at_least`` so many effective events, cuts from loose to tight.
 
     With fewer, a scan finds where the simulation fluctuates down. Samples of small weights can outlast one of large weights,
     which then only seems to be gone; so what is not measured once is not measured by any tighter cut.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        enough = np.where(variance > 0, events**2 / variance, 0.0) >= MINIMUM_EFFECTIVE_BACKGROUND
+        enough = np.where(variance > 0, events**2 / variance, 0.0) >= at_least
     return np.logical_and.accumulate(enough)
 
 

@@ -67,7 +67,7 @@ class CountingLikelihood:
             curvature = np.outer(sigma * parts, sigma * parts) * self.counted / total**2
             own = 1 + sigma**2 * parts * tension
             exact = curvature + np.diag(own)
-            safe = exact if own.min() > 0 else curvature + np.diag(np.maximum(own, 1.0))
+            safe = exact if np.linalg.eigvalsh(exact)[0] > 0 else curvature + np.diag(np.maximum(own, 1.0))
             step = -np.linalg.solve(safe, slope)
             value, moved = self._descended(z, step, value, nominal, sigma)
             if float(np.abs(moved - z).max()) < CONVERGED:

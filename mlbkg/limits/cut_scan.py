@@ -20,6 +20,8 @@ from mlbkg.limits.result import Problem
 
 Mask = NDArray[np.bool_]
 STRENGTH = "strength"
+EFFECTIVE_EVENTS = 100
+"""Of simulated smooth background, that a cut must keep: fewer do not tell the fit to come what shape to expect."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def cut_scan(
 
     At each cut the peaks have the shape of the signal that passes; the smooth background has the fit's shape with the
     moments of the background that passes, and its yield. The limit is the median CLs limit without signal, from an Asimov
-    set (arXiv:1007.1727). Cuts that keep fewer than 10 effective smooth background events in the window are refused: there
+    set (arXiv:1007.1727). Cuts that keep fewer than 100 effective smooth background events in the window are refused: there
     the scan would find where the simulation has run out. Raises :class:`LimitError` where that is so for every cut.
     """
     signal = candidates.signal
@@ -113,7 +115,7 @@ def cut_scan(
     inside = candidates.take(fit.window.holds(candidates.x))
     smooth = inside.smooth
     background, variance = kept_events(inside.score[smooth], inside.weight[smooth], inside.event_index[smooth], levels)
-    measured = is_measured(background, variance)
+    measured = is_measured(background, variance, at_least=EFFECTIVE_EVENTS)
     limits = [
         _limits(inside, fit, level) if there else (np.nan, np.nan) for level, there in zip(levels, measured, strict=True)
     ]
@@ -121,8 +123,8 @@ def cut_scan(
     optimised = expected if systematics else statistical
     if not np.isfinite(optimised).any():
         raise LimitError(
-            f"no cut can be chosen by its expected limit: none of {len(levels)} keeps signal, and 10 effective events of "
-            f"smooth background in the fit window [{fit.window.low:g}, {fit.window.high:g}]",
+            f"no cut can be chosen by its expected limit: none of {len(levels)} keeps signal, and {EFFECTIVE_EVENTS} effective "
+            f"events of smooth background in the fit window [{fit.window.low:g}, {fit.window.high:g}]",
             where="selection.working_point.expected_limit",
             hint="Simulate more background, widen fit.window, or choose selection.working_point: {signal_efficiency: 0.85}.",
         )

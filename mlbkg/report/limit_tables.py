@@ -49,17 +49,21 @@ class Published:
 
 @dataclass(frozen=True)
 class Ingredients:
-    """What a branching fraction is made from. ``efficiency``: of the signal, reconstruction and selection together.
+    """What a quantity is made from. ``efficiency``: of the signal, reconstruction and selection together.
 
-    parents: that are produced. branching_fractions: decay -> fraction, from the parent to what is searched for.
-    candidates_per_unit: selected signal candidates where the quantity is 1.
+    parents: that are produced, None for a cross section. branching_fractions: decay -> fraction, from the parent to what is
+    searched for. candidates_per_unit: selected signal candidates where the quantity is 1.
+    fold_chi2: of the efficiencies of the folds, each selected by models that did not see it, against their mean.
     """
 
     luminosity_per_fb: float
-    parents: float
+    parents: float | None
     branching_fractions: Mapping[str, float]
     efficiency: Estimate
     candidates_per_unit: float
+    fold_chi2: float
+    fold_ndf: int
+    fold_p_value: float
 
 
 def yields_table(result: FitResult, goodness: Goodness) -> Table:
@@ -153,13 +157,16 @@ def study_table(points: Sequence[StudyPoint], quantity: Quantity) -> Table:
 
 
 def ingredients_table(ingredients: Ingredients, quantity: Quantity) -> Table:
-    """From the luminosity to candidates: every factor of the branching fraction."""
+    """From the luminosity to candidates: every factor of the quantity."""
+    unit = f" {quantity.unit}" if quantity.unit else ""
+    alike = f"{ingredients.fold_chi2:.1f} / {ingredients.fold_ndf}, p value {format_p_value(ingredients.fold_p_value)}"
     rows = (
         ("integrated luminosity [fb⁻¹]", f"{ingredients.luminosity_per_fb:g}"),
-        ("parents produced", format_number(ingredients.parents)),
+        *([("parents produced", format_number(ingredients.parents))] if ingredients.parents is not None else []),
         *((f"B({decay})", f"{value:.4g}") for decay, value in ingredients.branching_fractions.items()),
         ("signal efficiency [%]", format_estimate(_in_per_cent(ingredients.efficiency))),
-        (f"signal candidates for {quantity.symbol} = 1", format_number(ingredients.candidates_per_unit)),
+        ("… the same in every fold, χ² / ndf", alike),
+        (f"signal candidates for {quantity.symbol} = 1{unit}", format_number(ingredients.candidates_per_unit)),
     )
     return Table(f"From candidates to {quantity.symbol}", ("factor", "value"), rows)
 

@@ -76,7 +76,7 @@ def fit(
     """
     progress, workers = progress or NoProgress(), workers or os.cpu_count() or 1
     loaded = load(config_path, scale=scale)
-    found = selected_run(loaded, run)
+    found = selected_run(loaded, run, unblind=unblind)
     key = key_of("fit", loaded, found, unblind=unblind)
     peaking = predicted_peaking(loaded, found, workers=workers, progress=progress)
     advance = progress.step("fit", total=1, unit="fit")

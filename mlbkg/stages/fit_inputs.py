@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from mlbkg.config.load import LoadedConfig
 from mlbkg.config.statistics import Fit
-from mlbkg.errors import ConfigError, MlbkgError
+from mlbkg.errors import BlindError, ConfigError, MlbkgError
 from mlbkg.fitting.base import Array, Sampled, Window
 from mlbkg.fitting.data import within
 from mlbkg.ntuples.read import describe, iterate
+from mlbkg.stages.freshness import key_of
 from mlbkg.stages.run_folder import RunFolder, latest_run
 from mlbkg.stages.select import CUTFLOW
 from mlbkg.stages.sources import recipe_of
@@ -71,20 +72,27 @@ def fit_section(loaded: LoadedConfig) -> Fit:
     return loaded.config.fit
 
 
-def selected_run(loaded: LoadedConfig, run: Path | None = None) -> RunFolder:
-    """The given run, or the latest with a finished selection. Raises :class:`MlbkgError` with the command that makes one."""
+def selected_run(loaded: LoadedConfig, run: Path | None = None, *, unblind: bool = False) -> RunFolder:
+    """The given run, or the latest with a finished selection.
+
+    Raises :class:`MlbkgError` with the command that makes one where there is none, or where it is not what the config would
+    select now, and :class:`BlindError` where data are to be opened that the selection left out.
+    """
     if run is None:
-        return latest_run(loaded.config.analysis, with_stage="select", config=str(loaded.path))
-    found = RunFolder(run)
-    if found.manifest("select") is None:
+        found = latest_run(loaded.config.analysis, with_stage="select", config=str(loaded.path))
+    else:
+        found = RunFolder(run)
+    manifest = found.manifest("select")
+    if manifest is None:
         raise MlbkgError(f"{run} holds no finished selection", where=str(run), hint=f"Make one: mlbkg select {loaded.path}")
+    _require_open(loaded, found, manifest, unblind=unblind)
+    _require_current(loaded, found, manifest)
     return found
 
 
 def read_inputs(loaded: LoadedConfig, run: RunFolder, *, unblind: bool) -> FitInputs:
-    """Raises :class:`MlbkgError` for a selection that lacks a sample or was cut elsewhere than the config says,
-    :class:`EmptySampleError` where the signal or the data have no candidate in the window, and :class:`WeightError` where
-    all weights are zero."""
+    """Raises :class:`MlbkgError` for a selection that lacks a sample, :class:`EmptySampleError` where the signal or the data
+    have no candidate in the window, and :class:`WeightError` where all weights are zero."""
     fit, config = fit_section(loaded), loaded.config
     window = Window(*fit.window, unit=unit_of(loaded, fit.variable))
     folder = run.stage("select")
@@ -102,6 +110,27 @@ def read_inputs(loaded: LoadedConfig, run: RunFolder, *, unblind: bool) -> FitIn
     inputs = FitInputs(window, simulated, _data(data, window), None if not data else blind)
     within(*inputs.sampled(signals), window, name="signal")
     return inputs
+
+
+def _require_open(loaded: LoadedConfig, run: RunFolder, manifest: Mapping[str, Any], *, unblind: bool) -> None:
+    has_data = any(sample.role == "data" for sample in loaded.config.samples)
+    if unblind and has_data and fit_section(loaded).blind is not None and manifest.get("unblind") is False:
+        raise BlindError(
+            f"the selection in {run.stage('select')} left out the data inside fit.blind, so they cannot be fitted",
+            where=str(run.stage("select")),
+            hint=f"Open the data in the selection, too: mlbkg select {loaded.path} --unblind",
+        )
+
+
+def _require_current(loaded: LoadedConfig, run: RunFolder, manifest: Mapping[str, Any]) -> None:
+    """A selection by a model of the user's choice has no key, and is taken as it is."""
+    key, unblind = manifest.get("key"), bool(manifest.get("unblind"))
+    if key is not None and key != key_of("select", loaded, run, unblind=unblind):
+        raise MlbkgError(
+            f"the selection in {run.stage('select')} was made with another config, other files or another version",
+            where=str(run.stage("select")),
+            hint=f"Select again: mlbkg select {loaded.path}" + (" --unblind" if unblind else ""),
+        )
 
 
 def unit_of(loaded: LoadedConfig, variable: str) -> str:

@@ -52,7 +52,8 @@ class ShapeFit:
 class SignalEfficiency:
     """Of produced signal events, to be selected and in the fit window.
 
-    by_fold: the same for the events of each fold, which other models scored; chi2: of their agreement, with ndf.
+    by_fold: the same for the events of each fold, which other models scored. chi2: of their agreement with the total, which
+    is too large where a model knows events that it should not.
     """
 
     total: Estimate
@@ -62,6 +63,12 @@ class SignalEfficiency:
     @property
     def ndf(self) -> int:
         return len(self.by_fold) - 1
+
+    @property
+    def p_value(self) -> float:
+        from scipy.stats import chi2
+
+        return float(chi2.sf(self.chi2, self.ndf))
 
 
 @dataclass(frozen=True)
@@ -261,7 +268,8 @@ def _ingredients(config: Config, inputs: FitInputs, quantity: str) -> Ingredient
 def signal_efficiency(config: Config, signals: Sequence[SampleConfig], inputs: FitInputs) -> SignalEfficiency:
     """Selected in the window over produced, by weight; binomial errors of the effective numbers.
 
-    An event's fold is a hash of its number, so every fold has an equal share of what was produced.
+    An event's fold is a hash of its number: what was produced falls into the folds in equal shares, but at random, so that
+    the errors of the folds are those of Poisson numbers.
     """
     produced = sum(_produced(config, sample) for sample in signals)
     chosen = [inputs.simulated[sample.name] for sample in signals]
@@ -269,13 +277,13 @@ def signal_efficiency(config: Config, signals: Sequence[SampleConfig], inputs: F
     n_folds = config.training.folds
     by_fold = tuple(_share(weight[fold == k], produced / n_folds) for k in range(n_folds))
     total = _share(weight, produced)
+    total = Estimate(total.value, total.error * math.sqrt(max(0.0, 1 - total.value)))
     chi2 = sum(((e.value - total.value) / e.error) ** 2 for e in by_fold if e.error > 0)
     return SignalEfficiency(total, by_fold, chi2)
 
 
 def _share(weight: Array, produced: float) -> Estimate:
-    value = float(weight.sum()) / produced
-    return Estimate(value, math.sqrt(float(weight @ weight) * max(0.0, 1 - value)) / produced)
+    return Estimate(float(weight.sum()) / produced, math.sqrt(weight @ weight) / produced)
 
 
 def _produced(config: Config, sample: SampleConfig) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlbkg.config.load import LoadedConfig
-from mlbkg.errors import EmptySampleError
+from mlbkg.errors import ConfigError, EmptySampleError
 from mlbkg.fitting.base import Array
 from mlbkg.fitting.data import Data, Unbinned, binned
 from mlbkg.fitting.model import Model
@@ -82,9 +82,18 @@ def prepare(
     unblind: bool,
     inject: float = 0.0,
 ) -> Prepared:
-    """The model with ``quantity`` as its parameter of interest, and the data set that it is for."""
+    """The model with ``quantity`` as its parameter of interest, and the data set that it is for.
+
+    Raises :class:`ConfigError` for a signal that is to be injected into data.
+    """
     settings = fit_section(loaded)
     inputs = read_inputs(loaded, run, unblind=unblind)
+    if inject and inputs.data is not None and inputs.blind is None:
+        raise ConfigError(
+            f"{inject:g} signal candidates cannot be put into data, only into what is expected",
+            where="--inject",
+            hint="Leave out --inject, or the data samples.",
+        )
     built = build_model(loaded, inputs, peaking, quantity=quantity)
     edges = inputs.window.edges(settings.bins)
     if inputs.data is not None and inputs.blind is None:

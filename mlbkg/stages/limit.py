@@ -81,6 +81,8 @@ class LimitResult:
             "statistical_only": {name: _limit_json(limit) for name, limit in found.by_method(STATISTICAL).items()},
             "impacts": [to_plain(impact) for impact in found.impacts],
             "expected_if_known": dict(found.without),
+            "efficiency": to_plain(found.ingredients.efficiency) if found.ingredients else None,
+            "events_per_unit": found.ingredients.candidates_per_unit if found.ingredients else 1.0,
             "ingredients": to_plain(found.ingredients),
             "discovery": to_plain(found.discovery),
             "unblind": found.unblind,
@@ -107,7 +109,7 @@ def limit(
     """
     progress, workers = progress or NoProgress(), workers or os.cpu_count() or 1
     loaded = load(config_path, scale=scale)
-    found = selected_run(loaded, run)
+    found = selected_run(loaded, run, unblind=unblind)
     key = key_of("limit", loaded, found, unblind=unblind)
     peaking = predicted_peaking(loaded, found, workers=workers, progress=progress)
     prepared = prepare(loaded, found, peaking, quantity=loaded.config.limit.quantity, unblind=unblind)
@@ -199,16 +201,19 @@ def _by(
 
 
 def _ingredients(built: BuiltModel, config: Config) -> Ingredients | None:
-    """Only for a branching fraction are there parents to tell of."""
+    """None for a yield, which is counted as it is."""
     found, parents = built.ingredients, config.limit.parents
-    if found.efficiency is None or found.parents is None or parents is None or config.luminosity_per_fb is None:
+    if found.efficiency is None or config.luminosity_per_fb is None:
         return None
     return Ingredients(
         luminosity_per_fb=config.luminosity_per_fb,
         parents=found.parents,
-        branching_fractions=parents.branching_fractions,
+        branching_fractions=parents.branching_fractions if parents else {},
         efficiency=found.efficiency.total,
         candidates_per_unit=found.candidates_per_unit,
+        fold_chi2=found.efficiency.chi2,
+        fold_ndf=found.efficiency.ndf,
+        fold_p_value=found.efficiency.p_value,
     )
 
 

@@ -106,10 +106,10 @@ def test_cuts_of_others_are_marked() -> None:
 
 
 def test_running_out_of_simulation_is_not_rewarded() -> None:
-    """30 background candidates: beyond the last of them no background seems to be left."""
-    scan = scanned(simulated(n=30, background_weight=1000.0), to_come())
+    """300 background candidates: beyond the last of them no background seems to be left."""
+    scan = scanned(simulated(n=300, background_weight=1000.0), to_come())
     assert scan.measured[scan.best]
-    assert scan.background[scan.best] >= 10_000
+    assert scan.background[scan.best] >= 100_000
     assert np.isnan(scan.expected_limit[~scan.measured]).all()
     # once not measured, never again
     assert not np.diff(scan.measured.astype(int)).max() > 0

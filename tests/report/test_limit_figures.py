@@ -122,8 +122,18 @@ def test_tables_of_studies_and_ingredients():
         "1.1", "500", "2", "0.03 ± 0.04", "1.010 ± 0.032", "68.0 ± 2.1 %", "0.010 ± 0.020",
     )  # fmt: skip
     # 4.35 nb × 200 fb⁻¹ = 8.7e8 (cross section of BaBar's 121.8e6 Υ(3S) in 28 fb⁻¹), × 4.37 % × 16.53 % = 6.28e6
-    found = Ingredients(200.0, 8.7e8, {"Υ(3S) → π⁺π⁻ Υ(1S)": 0.0437}, Estimate(0.1653, 0.0007), 8.7e8 * 0.0437 * 0.1653)
+    found = Ingredients(
+        luminosity_per_fb=200.0,
+        parents=8.7e8,
+        branching_fractions={"Υ(3S) → π⁺π⁻ Υ(1S)": 0.0437},
+        efficiency=Estimate(0.1653, 0.0007),
+        candidates_per_unit=8.7e8 * 0.0437 * 0.1653,
+        fold_chi2=3.357,
+        fold_ndf=4,
+        fold_p_value=0.5,
+    )
     rows = dict(ingredients_table(found, FRACTION).rows)
     assert rows["B(Υ(3S) → π⁺π⁻ Υ(1S))"] == "0.0437"
     assert rows["signal efficiency [%]"] == "16.53 ± 0.07"
+    assert rows["… the same in every fold, χ² / ndf"] == "3.4 / 4, p value 0.500"
     assert rows["signal candidates for B(Υ(1S) → invisible) = 1"] == "6.28 × 10⁶"

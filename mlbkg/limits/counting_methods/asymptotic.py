@@ -32,10 +32,11 @@ def _upper(count: Count, confidence_level: float, *, of_background: bool) -> Cou
         signal_p, background_p = log_p_values(observed.q_tilde(signal), background.q_tilde(signal))
         return signal_p - log_alpha - (background_p if of_background else 0.0)
 
-    # So few counts may exclude every signal by CLs+b: p then jumps at 0, from one half to below.
-    if observed.best_signal == 0 and excess(SMALLEST) < 0:
-        return CountingInterval(0.0, 0.0)
-    return CountingInterval(0.0, crossing(excess, observed.best_signal, step=1 + math.sqrt(count.observed)))
+    # At the best signal the p value is one half, and CLs+b of a low count less at any signal: the limit may be right there.
+    start = max(observed.best_signal, SMALLEST)
+    if excess(start) < 0:
+        return CountingInterval(0.0, observed.best_signal)
+    return CountingInterval(0.0, crossing(excess, start, step=1 + math.sqrt(count.observed)))
 
 
 def log_p_values(q: float, q_asimov: float) -> tuple[float, float]:
