@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from mlbkg.registry import Params
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
-Range = tuple[float, float]
+
+
+def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
+    if not limits[0] < limits[1]:
+        raise ValueError(f"must be [low, high] with low < high; got [{limits[0]:g}, {limits[1]:g}]")
+    return limits
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 
 
 def _as_shape(value: object) -> object:
@@ -134,14 +142,6 @@ class Fit(Params):
     background: ShapeEntry = Field(ShapeConfig(shape="chebyshev"), description="its parameters are free in the fit")
     peaking: Peaking | None = Field(None, description="background with the signal's shape and a constrained yield")
     blind: Range | None = Field(None, description="range of the variable in which data are not read without --unblind")
-
-    @model_validator(mode="after")
-    def _ranges(self) -> Fit:
-        for key in ("window", "blind"):
-            limits = getattr(self, key)
-            if limits is not None and not limits[0] < limits[1]:
-                raise ValueError(f"{key} must be [low, high] with low < high; got [{limits[0]:g}, {limits[1]:g}]")
-        return self
 
 
 class Systematic(Params):

@@ -14,6 +14,14 @@ from mlbkg.config.statistics import Fit
 from mlbkg.config.view import View, twice, unknown
 from mlbkg.errors import did_you_mean
 from mlbkg.fitting.base import SHAPES
+from mlbkg.fitting.peaking import BRANCHING_FRACTION, CONTROL, SIMULATION
+
+TAKEN = (
+    "yield", "branching_fraction", "cross_section", "background", "signal_simulation", "peaking_yield", "peak_shift",
+    "peak_width", CONTROL, SIMULATION,
+)  # fmt: skip
+TAKEN_PREFIXES = ("background_", BRANCHING_FRACTION)
+"""Parameters that a fit model has anyway."""
 
 
 def statistics_problems(view: View) -> Iterator[Problem]:
@@ -43,12 +51,11 @@ def _shapes(view: View, fit: Fit) -> Iterator[Problem]:
             yield Problem((*path, "shape"), unknown("shape", entry.shape, SHAPES.names()))
             continue
         try:
-            settings = family.params.model_validate(entry.settings)
+            family.params.model_validate(entry.settings)
         except ValidationError as error:
             yield from problems_of(error, family.params, view.source, under=path)
-            continue
-        sample = getattr(settings, "sample", None)
-        if sample is not None:
+        sample = entry.settings.get("sample")
+        if "sample" in family.params.model_fields and isinstance(sample, str):
             yield from _of_role(view, {(*path, "sample"): sample}, "simulated", "signal", "background")
 
 
@@ -95,6 +102,10 @@ def _systematics(view: View) -> Iterator[Problem]:
         path: KeyPath = ("fit", "peaking", "control", "uncertainties")
         names |= {(*path, i): entry.name for i, entry in enumerate(peaking.control.uncertainties)}
     yield from twice(view, names)
+    for i, entry in view.systematics.items():
+        if entry.name in TAKEN or entry.name.startswith(TAKEN_PREFIXES):
+            text = f"'{entry.name}' is the name of a parameter that the fit has anyway; choose another"
+            yield Problem(("systematics", i, "name"), text)
     if view.fit is not None and peaking is None:
         for i, entry in view.systematics.items():
             if "peaking" in entry.on:

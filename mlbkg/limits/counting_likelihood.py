@@ -48,34 +48,56 @@ class CountingLikelihood:
         return self.rise(signal) if signal > self.best_signal else 0.0
 
     def _minimum(self, signal: float) -> float:
-        """-2 ln L with the best nuisances, relative to a perfect fit.
+        """-2 ln L with the best nuisances, relative to a perfect fit. Raises :class:`LimitError` where it does not settle.
 
-        Newton's method from nominal nuisances with the curvature kept positive, and steps halved until they descend. Raises
-        :class:`LimitError` where it does not settle.
+        Too large a count may be due to the background or to the efficiency, and then has two minima.
         """
         sigma = np.array(self.uncertainties)
         nominal = np.array([self.background, signal])
-        z = np.zeros(2)
+        found = [self._descended(start, nominal, sigma) for start in self._starts(nominal, sigma)]
+        value, settled = min(found, key=lambda end: (end[0], not end[1]))
+        if not settled:
+            raise LimitError(
+                f"the profile likelihood of {self.counted:g} counts does not settle at a signal of {signal:g}",
+                hint="Take method cls or bayesian: they integrate.",
+            )
+        return value
+
+    def _starts(self, nominal: Array, sigma: Array) -> list[Array]:
+        """Nominal nuisances, and for too large a count each of them alone as far up as could explain it."""
+        starts = [np.zeros(2)]
+        farthest = math.sqrt(self._value(starts[0], nominal, sigma))
+        missing = self.counted - float(nominal.sum())
+        for index in range(2):
+            if missing > 0 and nominal[index] > 0 and sigma[index] > 0:
+                pull = math.log1p(missing / nominal[index]) / sigma[index]
+                starts.append(np.eye(2)[index] * min(pull, farthest))
+        return starts
+
+    def _descended(self, z: Array, nominal: Array, sigma: Array) -> tuple[float, bool]:
+        """The minimum below ``z``, and whether it was reached: by Newton's method with the curvature kept positive."""
         value = self._value(z, nominal, sigma)
         for _ in range(MAX_STEPS):
             parts = nominal * np.exp(sigma * z)
             total = float(parts.sum())
             if total == 0 or not sigma.any():
-                return value
+                return value, True
             tension = 1 - self.counted / total
             slope = sigma * parts * tension + z
-            curvature = np.outer(sigma * parts, sigma * parts) * self.counted / total**2
+            shared = np.outer(sigma * parts, sigma * parts) * self.counted / total**2
             own = 1 + sigma**2 * parts * tension
-            exact = curvature + np.diag(own)
-            safe = exact if np.linalg.eigvalsh(exact)[0] > 0 else curvature + np.diag(np.maximum(own, 1.0))
-            step = -np.linalg.solve(safe, slope)
-            value, moved = self._descended(z, step, value, nominal, sigma)
+            curvature = shared + np.diag(own)
+            if np.linalg.eigvalsh(curvature)[0] <= 0:
+                curvature = shared + np.diag(np.maximum(own, 1.0))
+            step = np.asarray(-np.linalg.solve(curvature, slope), dtype=np.float64)
+            value, moved = self._stepped(z, step, value, nominal, sigma)
             if float(np.abs(moved - z).max()) < CONVERGED:
-                return value
+                return value, True
             z = moved
-        raise LimitError(f"the profile likelihood of {self.counted:g} counts does not settle at a signal of {signal:g}")
+        return value, False
 
-    def _descended(self, z: Array, step: Array, value: float, nominal: Array, sigma: Array) -> tuple[float, Array]:
+    def _stepped(self, z: Array, step: Array, value: float, nominal: Array, sigma: Array) -> tuple[float, Array]:
+        """The step, halved until it descends; none where it never does."""
         share = 1.0
         for _ in range(MAX_HALVINGS):
             found = self._value(z + share * step, nominal, sigma)

@@ -19,7 +19,7 @@ def generated_events(sample: str, *, stated: int | None, metadata: Sequence[tupl
     silent = [path for path, told in metadata if "events" not in told]
     if silent:
         raise WeightError(
-            f"sample '{sample}' has a cross section, but {silent[0]} does not say how many events were generated",
+            f"{silent[0]} does not say how many events were generated, which the weights of sample '{sample}' need",
             where=sample,
             hint=f"Set samples[{sample}].generated_events in the config.",
         )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlbkg.errors import ConfigError, MlbkgError
+from mlbkg.ntuples.belle2_names import escape
 from mlbkg.ntuples.files import describe
 from mlbkg.ntuples.write import AtomicRootWriter
 from mlbkg.parallel import advance, parallel_map
@@ -27,7 +28,10 @@ ADDED = ("score", "fold", "physics_weight")
 
 @dataclass(frozen=True)
 class ModelUse:
-    """The model and how it is used. ``threshold``: selected are scores at or above it."""
+    """The model and how it is used. ``threshold``: selected are scores at or above it.
+
+    keep: columns of the skims, None for all. fit_variable: that is there anyway, as the feature or spectator of that name.
+    """
 
     model: Path
     threshold: float
@@ -35,6 +39,7 @@ class ModelUse:
     salt: str
     keep: tuple[str, ...] | None
     keep_all_candidates: bool
+    fit_variable: str | None = None
 
 
 @dataclass(frozen=True)
@@ -143,9 +148,11 @@ def _begin(
     fold = assign_folds(block.event_id, n_folds=task.use.n_folds, salt=task.use.salt)
     scores = scorer.start(block.matrix(task.recipe.feature_names), fold)
 
+    variable = task.use.fit_variable
+
     def finish() -> tuple[CandidateBlock, dict[str, Any]]:
         return block, {
-            **{name: block.columns.column(name) for name in kept},
+            **{name: block.columns[name] if name == variable else block.columns.column(name) for name in kept},
             "score": scores(),
             "fold": fold.astype(np.int32),
             "physics_weight": block.weight,
@@ -155,7 +162,9 @@ def _begin(
 
 
 def _kept_branches(task: _Task) -> tuple[str, ...]:
-    kept = _wanted(task)
+    kept, variable = _wanted(task), task.use.fit_variable
+    if variable is not None:
+        kept = (*(name for name in kept if escape(name) != escape(variable)), variable)
     clashing = [name for name in kept if name in ADDED]
     if clashing:
         raise ConfigError(

@@ -10,7 +10,7 @@ from typing import Any
 from mlbkg.candidates.pairs import PAIR_BRANCHES
 from mlbkg.candidates.table import known_columns, required_event_columns
 from mlbkg.config.load import LoadedConfig, load
-from mlbkg.config.schema import SampleConfig
+from mlbkg.config.schema import Config, SampleConfig
 from mlbkg.errors import ConfigError, MlbkgError
 from mlbkg.features.resolve import base_columns
 from mlbkg.ntuples.expressions import Expression
@@ -134,13 +134,19 @@ def _check_sample(
             wrong: MlbkgError | None = column_error(
                 ntuple, branches, scalars=_scalars(recipe, branches), context=context, allow_empty=False
             )
-            if wrong is None and sample.cross_section_nb is not None:
+            if wrong is None and _needs_generated_events(loaded.config, sample):
                 generated_events(sample.name, stated=sample.generated_events, metadata=[(file, metadata(file))])
         except MlbkgError as error:
             wrong = error
         if wrong is not None:
             troubles.append(_Trouble(line, wrong, file))
     return replace(checked, files=files, entries=entries), troubles
+
+
+def _needs_generated_events(config: Config, sample: SampleConfig) -> bool:
+    """For physics weights, or for the efficiency that a limit divides by."""
+    divided = config.fit is not None and config.limit.quantity != "yield" and sample.role == "signal"
+    return sample.cross_section_nb is not None or divided
 
 
 def branches_of(loaded: LoadedConfig, recipe: Recipe, i: int) -> dict[str, str]:

@@ -19,7 +19,7 @@ from mlbkg.fitting.data import within
 from mlbkg.ntuples.read import describe, iterate
 from mlbkg.stages.freshness import key_of
 from mlbkg.stages.run_folder import RunFolder, latest_run
-from mlbkg.stages.select import CUTFLOW
+from mlbkg.stages.select import CUTFLOW, hidden_range
 from mlbkg.stages.sources import recipe_of
 
 COLUMNS = ("score", "fold", "physics_weight")
@@ -103,7 +103,7 @@ def read_inputs(loaded: LoadedConfig, run: RunFolder, *, unblind: bool) -> FitIn
         skims = [folder / Path(file["skim"]).name for file in cutflow["files"] if file["sample"] == sample.name]
         found = _read(skims, fit.variable, threshold=cutflow["threshold"])
         if sample.role == "data":
-            data.append(found.x if blind is None else found.x[~_inside(found.x, blind)])
+            data.append(found.x if blind is None else found.x[~_inside(found.x, hidden_range(blind))])
         else:
             simulated[sample.name] = _in_window(found, window)
     signals = [sample.name for sample in config.samples if sample.role == "signal"]

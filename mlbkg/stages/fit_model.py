@@ -276,8 +276,8 @@ def signal_efficiency(config: Config, signals: Sequence[SampleConfig], inputs: F
     weight, fold = (np.concatenate([getattr(found, key) for found in chosen]) for key in ("weight", "fold"))
     n_folds = config.training.folds
     by_fold = tuple(_share(weight[fold == k], produced / n_folds) for k in range(n_folds))
-    total = _share(weight, produced)
-    total = Estimate(total.value, total.error * math.sqrt(max(0.0, 1 - total.value)))
+    poisson = _share(weight, produced)
+    total = Estimate(poisson.value, poisson.error * math.sqrt(max(0.0, 1 - poisson.value)))
     chi2 = sum(((e.value - total.value) / e.error) ** 2 for e in by_fold if e.error > 0)
     return SignalEfficiency(total, by_fold, chi2)
 

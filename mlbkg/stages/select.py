@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mlbkg.atomic import atomic_write
 from mlbkg.config.load import LoadedConfig, load
 from mlbkg.config.schema import Config
@@ -120,9 +122,15 @@ def blinded(config: Config) -> tuple[SampleSource, ...]:
     sources = sources_of(config, roles=ROLES)
     if config.fit is None or config.fit.blind is None:
         return sources
-    low, high = config.fit.blind
+    low, high = hidden_range(config.fit.blind)
     hidden = f"`{config.fit.variable}` >= {low!r} and `{config.fit.variable}` <= {high!r}"
     return tuple(replace(source, hidden=hidden) if source.label == DATA else source for source in sources)
+
+
+def hidden_range(blind: tuple[float, float]) -> tuple[float, float]:
+    """As far as float32 may round its ends: features are float32, and rounding must not let a candidate out."""
+    low, high = (float(np.float32(end)) for end in blind)
+    return min(low, blind[0]), max(high, blind[1])
 
 
 def _key(loaded: LoadedConfig, model: Path, output: Path | None, *, unblind: bool) -> str | None:
@@ -186,6 +194,7 @@ def _use_of(opened: LoadedModel, loaded: LoadedConfig) -> ModelUse:
         salt=metadata.salt if metadata else loaded.config.training.salt,
         keep=None if settings.branches == "all" else settings.branches,
         keep_all_candidates=settings.keep == "all",
+        fit_variable=loaded.config.fit.variable if loaded.config.fit else None,
     )
 
 

@@ -126,6 +126,60 @@ candidates: {{pair: pipi}}
 {SIMULATED}features: [nTracksROE, {{name: mine, column: mRecol}}, {{name: twice, expression: "2 * EPiPi"}}]
 preselection: ["mRecoil > 9.4", "track_px > 1", "nonsense < 2", "__run__ > 0", "twice > nTracksROE"]
 """,
+    "fit_and_limit": """\
+analysis: a
+samples:
+  - {name: signal, role: signal, files: signal.root}
+  - {name: qqbar, role: background, files: qqbar.root}
+  - {name: control, role: data, files: control.root}
+features: [R2]
+spectators: [Mbc]
+fit:
+  variable: mbc
+  window: [5.20, 5.29]
+  signal: {shape: double_gausian}
+  background:
+    shape: template
+    sample: qqbr
+    smothing: 3
+  peaking: {samples: [signal, qqbar, qqbar, tau], uncertainty: 0.1}
+  blind: [5.27, 5.30]
+systematics:
+  - {name: tracking, effect: 0.01, on: [peaking]}
+  - {name: tracking, mean: 0.001}
+limit: {quantity: cross_section}
+""",
+    "fit_ranges": f"""\
+analysis: a
+{SAMPLES}features: [R2]
+spectators: [Mbc]
+fit:
+  variable: Mbc
+  window: [5.29, 5.20]
+  bins: 3
+  signal: 3
+  peaking: {{samples: [qqbar]}}
+systematics:
+  - {{name: both, effect: 0.1, width: 0.1}}
+  - {{name: none}}
+  - {{name: zero, width: 0}}
+limit: {{methods: [], confidence_level: 90, parents: {{cross_section_nb: 1}}}}
+""",
+    "fit_of_nothing": f"""\
+analysis: a
+{SAMPLES}features: [R2]
+spectators: [Mbc]
+fit: {{variable: Mbc, window: [5.2, 5.3], blind: [5.2, 5.3]}}
+systematics:
+  - {{name: tracking, effect: 0.01, on: [signal, peaking]}}
+  - {{name: background_c1, effect: 0.01}}
+""",
+    "without_fit": f"""\
+analysis: a
+{SAMPLES}features: [R2]
+selection: {{working_point: {{expected_limit: {{points: 20}}}}}}
+systematics: [{{name: tracking, effect: 0.01}}]
+""",
     "duplicate_key": "analysis: a\nfeatures: [R2]\nfeatures: [thrust]\nanalysis: b\n",
     "not_yaml": "analysis: a\nsamples: [\n  {name: x\nfeatures: [R2]\n",
     "tag": "analysis: !!python/object/apply:os.system [ls]\n",

@@ -104,6 +104,18 @@ def test_a_cross_section_needs_to_know_how_many_events_were_generated(config: Pa
     assert check(config).warnings == ("no cross section for qqbar, but for others: their weights cannot be compared",)
 
 
+def test_an_efficiency_needs_to_know_how_many_signal_events_were_generated(config: Path) -> None:
+    fit = "luminosity_per_fb: 1\nfit: {variable: Mbc, window: [0, 3]}\n"
+    config.write_text(CONFIG + fit)
+    assert check(config).warnings == ()
+    config.write_text(CONFIG + fit + "limit: {quantity: cross_section}\n")
+    found = failing(config)
+    assert found.what == (
+        "data/signal_1.root does not say how many events were generated, which the weights of sample 'signal' need"
+    )
+    assert "generated_events" in found.hint
+
+
 def test_the_same_rows_in_two_samples_are_noticed(config: Path) -> None:
     config.write_text(CONFIG.replace("data/qqbar_*.root", "data/signal_*.root"))
     assert check(config).warnings == ("samples 'signal' and 'qqbar' both read tree 'B0' of data/signal_1.root",)

@@ -85,7 +85,8 @@ def test_a_comparison_is_shown_and_never_exported(small_analysis: Small) -> None
         assert not [name for name in file["out_of_fold"].keys() if "comparison" in name]  # noqa: SIM118 (a tree is no dict)
 
 
-def test_tables_show_the_comparison(small_analysis: Small) -> None:
+def test_tables_show_the_comparison(small_analysis: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     config = small_analysis(replace={**comparing("x, mass"), **BY_LIMIT})
     shown = RUNNER.invoke(app, ["train", str(config), "-j", "1", "--quiet"]).stdout
     assert "xgboost (comparison)" in shown
