@@ -123,8 +123,8 @@ def cut_scan(
     optimised = expected if systematics else statistical
     if not np.isfinite(optimised).any():
         raise LimitError(
-            f"no cut can be chosen by its expected limit: none of {len(levels)} keeps signal, and {EFFECTIVE_EVENTS} effective "
-            f"events of smooth background in the fit window [{fit.window.low:g}, {fit.window.high:g}]",
+            f"no cut can be chosen by its expected limit: none of {len(levels)} keeps signal, and {EFFECTIVE_EVENTS} "
+            f"effective events of smooth background in the fit window [{fit.window.low:g}, {fit.window.high:g}]",
             where="selection.working_point.expected_limit",
             hint="Simulate more background, widen fit.window, or choose selection.working_point: {signal_efficiency: 0.85}.",
         )
