@@ -189,6 +189,9 @@ class LimitConfig(Params):
         ("cls", "bayesian"), min_length=1, description="cls: asymptotic; cls_toys: the same by toy experiments"
     )
     toys: int = Field(500, ge=50, description="experiments per hypothesis, for cls_toys")
+    reactions: tuple[str, ...] = Field(
+        ("E+ E- --> X",), min_length=1, description="that the HEPData files name, in HEPData's notation"
+    )
     beside: tuple[Beside, ...] = Field((), description="published limits, for the summary figure")
 
     @model_validator(mode="after")

@@ -167,8 +167,8 @@ class Likelihood:
         values = self.full(theta)
         rates = self._mixture.rates(values)
         loss = self._data.loss(rates @ self._mixture.rows(values)) + self._data.total_slope * rates.sum()
-        pull = theta - self._centre
-        return float(2 * loss + pull**2 @ self._precision)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return float(2 * loss + (theta - self._centre) ** 2 @ self._precision)
 
     def gradient(self, theta: Array) -> Array:
         """``(n_free,)``."""

@@ -20,10 +20,12 @@ from mlbkg.fitting.goodness import goodness
 from mlbkg.fitting.result import FitResult
 from mlbkg.limits.profile import likelihood_scan
 from mlbkg.limits.result import Problem
-from mlbkg.stages.fit_figures import draw_fit_stage
+from mlbkg.report.hepdata import yields_hepdata
+from mlbkg.stages.fit_figures import DATA_NAMES, draw_fit_stage
 from mlbkg.stages.fit_inputs import fit_section, selected_run
 from mlbkg.stages.fit_prepared import Extracted, Prepared, predicted_peaking, prepare
 from mlbkg.stages.freshness import key_of
+from mlbkg.stages.hepdata import measured_of, write_hepdata
 from mlbkg.stages.progress import NoProgress, Progress
 from mlbkg.stages.run_folder import RunFolder, unblinding, write_manifest
 
@@ -35,6 +37,7 @@ class FitStageResult:
     extracted: Extracted
     config: Config
     run: RunFolder
+    hepdata: tuple[Path, ...]
     figures: tuple[Path, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -55,6 +58,7 @@ class FitStageResult:
             "p_value": found.goodness.p_value,
             "peaking": found.peaking.to_json() if found.peaking else None,
             "unblind": found.unblind,
+            "hepdata": [str(path) for path in self.hepdata],
             "figures": [str(path) for path in self.figures],
         }
 
@@ -85,6 +89,9 @@ def fit(
     advance(1)
     with found.writing("fit") as folder:
         figures = draw_fit_stage(loaded.config, prepared, extracted, folder / "figures")
+        name = DATA_NAMES[extracted.dataset]
+        table = yields_hepdata(extracted.result, measured_of(loaded.config), data_name=name)
+        hepdata = write_hepdata(loaded.config, [table], folder / "hepdata")
         with atomic_write(folder / FIT) as file:
             file.write(json.dumps(to_plain(extracted), indent=1) + "\n")
         write_manifest(
@@ -98,7 +105,8 @@ def fit(
             },
         )
     final = found.stage("fit")
-    return FitStageResult(extracted, loaded.config, found, tuple(final / path.relative_to(folder) for path in figures))
+    moved = [tuple(final / path.relative_to(folder) for path in paths) for paths in (hepdata, figures)]
+    return FitStageResult(extracted, loaded.config, found, *moved)
 
 
 def _extract(loaded: LoadedConfig, prepared: Prepared, *, inject: float, unblind: bool) -> Extracted:

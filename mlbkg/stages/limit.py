@@ -21,6 +21,7 @@ from mlbkg.limits.profile import Discovery, discovery, profile_limit
 from mlbkg.limits.result import Impact, Limit, Problem
 from mlbkg.limits.toys import cls_toys
 from mlbkg.limits.workspace import workspace
+from mlbkg.report.hepdata import limits_hepdata
 from mlbkg.report.limit_tables import Ingredients, LimitLine, Published
 from mlbkg.report.quantity import Quantity
 from mlbkg.stages.fit_figures import draw_limit_stage
@@ -28,7 +29,7 @@ from mlbkg.stages.fit_inputs import selected_run
 from mlbkg.stages.fit_model import BuiltModel
 from mlbkg.stages.fit_prepared import Prepared, predicted_peaking, prepare
 from mlbkg.stages.freshness import key_of
-from mlbkg.stages.limit_hepdata import write_hepdata
+from mlbkg.stages.hepdata import measured_of, write_hepdata
 from mlbkg.stages.progress import NoProgress, Progress
 from mlbkg.stages.run_folder import RunFolder, unblinding, write_manifest
 
@@ -116,7 +117,8 @@ def limit(
     limits, document = _limits(loaded, prepared, toys=toys, unblind=unblind, workers=workers, progress=progress)
     with found.writing("limit") as folder:
         figures = draw_limit_stage(loaded.config, limits.lines, limits, folder / "figures")
-        hepdata = write_hepdata(loaded.config, limits.lines, limits.quantity, folder / "hepdata")
+        table = limits_hepdata(limits.lines, limits.quantity, measured_of(loaded.config))
+        hepdata = write_hepdata(loaded.config, [table], folder / "hepdata")
         for name, content in ((LIMIT, to_plain(limits)), (WORKSPACE, document)):
             with atomic_write(folder / name) as file:
                 file.write(json.dumps(content, indent=1) + "\n")

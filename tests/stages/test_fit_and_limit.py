@@ -107,7 +107,10 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 def test_without_data_the_expected_yields_and_errors(make: Make) -> None:
     run = make(truth())
-    found = fit(Path("bump.yaml")).to_json()
+    result = fit(Path("bump.yaml"))
+    found = result.to_json()
+    assert {path.name for path in result.hepdata} == {"submission.yaml", "fit_yields.yaml"}
+    assert all(path.is_file() for path in (*result.hepdata, *result.figures))
     assert found["dataset"] == "expected"
     assert found["converged"]
     yields = found["yields"]
