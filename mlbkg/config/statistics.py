@@ -139,9 +139,19 @@ class Fit(Params):
     )
     unbinned_up_to: int = Field(100_000, ge=1, description="candidates in the window, where method is auto")
     signal: ShapeEntry = Field(ShapeConfig(shape="double_gaussian"), description="fitted to the signal sample, then fixed")
+    signal_from: Literal["signal", "control"] = Field(
+        "signal",
+        description="what the signal's shape is fitted to: the signal sample, or the control samples of fit.peaking",
+    )
     background: ShapeEntry = Field(ShapeConfig(shape="chebyshev"), description="its parameters are free in the fit")
     peaking: Peaking | None = Field(None, description="background with the signal's shape and a constrained yield")
     blind: Range | None = Field(None, description="range of the variable in which data are not read without --unblind")
+
+    @model_validator(mode="after")
+    def _control_sample(self) -> Fit:
+        if self.signal_from == "control" and (self.peaking is None or self.peaking.control is None):
+            raise ValueError("signal_from: control needs the section peaking.control")
+        return self
 
 
 class Systematic(Params):

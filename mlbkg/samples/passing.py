@@ -20,10 +20,14 @@ Selections = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Passed:
-    """weight: ``(n,)`` physics weights of the candidates that passed. event_id: ``(n, n_id)`` of their events."""
+    """weight: ``(n,)`` physics weights of the candidates that passed. event_id: ``(n, n_id)`` of their events.
+
+    value: ``(n,)`` of the variable that was asked for, NaN without one.
+    """
 
     weight: NDArray[np.float64]
     event_id: NDArray[np.int64]
+    value: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -34,6 +38,7 @@ class _Task:
     source: SampleSource
     recipe: Recipe
     selections: Selections
+    variable: str | None
 
 
 def pass_selections(
@@ -41,15 +46,18 @@ def pass_selections(
     recipe: Recipe,
     selections: Selections,
     *,
+    variable: str | None = None,
     workers: int,
     on_rows: Callable[[int], None] | None = None,
 ) -> dict[str, Passed]:
     """What of all ``sources`` together passes each selection, each file being read once.
 
+    variable: a feature, spectator or branch whose values are wanted.
+
     Raises :class:`EmptySampleError` for a selection that nothing passes, with what each cut left, and what
     :func:`~mlbkg.samples.source.stream` raises.
     """
-    tasks = [_Task(replace(s, files=(file,)), recipe, selections) for s in sources for file in s.files]
+    tasks = [_Task(replace(s, files=(file,)), recipe, selections, variable) for s in sources for file in s.files]
     counters = {name: _counter(name, cuts, len(tasks)) for name, cuts in selections.items()}
     parts: dict[str, list[Passed]] = {name: [] for name in selections}
     for done in parallel_map(_pass, tasks, workers=workers, on_progress=on_rows):
@@ -69,13 +77,15 @@ def _pass(task: _Task) -> dict[str, tuple[Passed, CutCounter]]:
     cuts = {name: [Expression.parse(text) for text in texts] for name, texts in task.selections.items()}
     counters = {name: _counter(name, texts, 1) for name, texts in task.selections.items()}
     no_events = np.empty((0, len(task.recipe.event_id)), dtype=np.int64)
-    parts = {name: [Passed(np.empty(0), no_events)] for name in cuts}
-    keep = sorted({name for expressions in cuts.values() for cut in expressions for name in cut.names})
+    parts = {name: [Passed(np.empty(0), no_events, np.empty(0))] for name in cuts}
+    keep = {name for expressions in cuts.values() for cut in expressions for name in cut.names}
+    keep |= {task.variable} if task.variable else set()
     preselection = CutCounter(task.source.name, cuts_of(task.source, task.recipe), 1)
-    for block in stream(task.source, task.recipe, preselection, keep=keep, allow_empty=True):
+    for block in stream(task.source, task.recipe, preselection, keep=sorted(keep), allow_empty=True):
+        value = np.asarray(block.columns[task.variable], dtype=np.float64) if task.variable else np.full(len(block), np.nan)
         for name, expressions in cuts.items():
             rows = _rows(block, expressions, counters[name])
-            parts[name].append(Passed(block.weight[rows], block.event_id[rows]))
+            parts[name].append(Passed(block.weight[rows], block.event_id[rows], value[rows]))
         advance(block.read)
     return {name: (_joined(passed), counters[name]) for name, passed in parts.items()}
 
@@ -92,4 +102,4 @@ def _rows(block: CandidateBlock, cuts: Sequence[Expression], counter: CutCounter
 
 
 def _joined(parts: Sequence[Passed]) -> Passed:
-    return Passed(np.concatenate([part.weight for part in parts]), np.concatenate([part.event_id for part in parts]))
+    return Passed(*(np.concatenate([getattr(part, key) for part in parts]) for key in ("weight", "event_id", "value")))

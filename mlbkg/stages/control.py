@@ -18,6 +18,7 @@ from mlbkg.config.statistics import Control, ControlMode, Fit
 from mlbkg.errors import ConfigError, NtupleError
 from mlbkg.features.base import FEATURES
 from mlbkg.features.resolve import FeatureSpec
+from mlbkg.fitting.base import Sampled
 from mlbkg.fitting.peaking import Counted, Mode, PeakingPrediction, RatioUncertainty, predict_peaking
 from mlbkg.ntuples.expression_functions import truth
 from mlbkg.ntuples.expressions import Expression
@@ -62,6 +63,21 @@ def predict_from_control(
     )
 
 
+def control_candidates(config: Config, *, workers: int | None = None) -> Sampled:
+    """Fit variable and weight of every candidate of the control samples: of data where there are any, else simulated.
+
+    Raises what :func:`predict_from_control` raises of its control samples.
+    """
+    fit, control, samples = _sections(config)
+    role, names = ("data", control.data) if control.data else ("background", samples)
+    sources = [source for source in sources_of(config, roles=(role,)) if source.name in names]
+    selections = {mode.name: mode.seen for mode in control.modes if mode.seen}
+    recipe = control_recipe(config, control)
+    passed = pass_selections(sources, recipe, selections, variable=fit.variable, workers=workers or os.cpu_count() or 1)
+    chosen = list(passed.values())
+    return np.concatenate([found.value for found in chosen]), np.concatenate([found.weight for found in chosen])
+
+
 def control_recipe(config: Config, control: Control) -> Recipe:
     """The recipe of the search with the control samples' preselection; their cuts may name any registered feature."""
     search = recipe_of(config)
@@ -92,7 +108,8 @@ def lost_candidates(
     _require_split(masks)
     numbers = [columns[name].astype(np.int64) for name in config.ntuples.event_id if name in columns]
     event_id = np.column_stack([np.empty((rows.sum(), 0), dtype=np.int64), *numbers])
-    return {name: Passed(columns["physics_weight"][mask], event_id[mask]) for name, mask in masks.items()}
+    weight, value = columns["physics_weight"], columns[fit.variable].astype(np.float64)
+    return {name: Passed(weight[mask], event_id[mask], value[mask]) for name, mask in masks.items()}
 
 
 def _require_all_selected(cutflow: Mapping[str, Any], samples: Collection[str]) -> None:

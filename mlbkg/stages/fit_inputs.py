@@ -46,13 +46,15 @@ class Selected:
 class FitInputs:
     """``simulated``: by sample. ``data``: ``(n,)`` values of the fit variable, None without data samples.
 
-    blind: the range that ``data`` leave out; None where nothing is hidden.
+    blind: the range that ``data`` leave out; None where nothing is hidden. control: candidates of the control samples, None
+    unless the signal's shape is theirs.
     """
 
     window: Window
     simulated: Mapping[str, Selected]
     data: Array | None
     blind: tuple[float, float] | None
+    control: Sampled | None = None
 
     def sampled(self, names: Sequence[str]) -> Sampled:
         """Values and weights of several samples together."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from mlbkg.config.statistics import Fit, ShapeConfig, Systematic
 from mlbkg.errors import ConfigError, FitError
 from mlbkg.evaluation.estimates import Estimate
 from mlbkg.fitting.adjusted import Adjusted
-from mlbkg.fitting.base import SHAPES, Array, Shape
+from mlbkg.fitting.base import SHAPES, Array, Sampled, Shape, Window
 from mlbkg.fitting.data import Data, Unbinned, binned, within
 from mlbkg.fitting.fit import fit
 from mlbkg.fitting.goodness import goodness
@@ -36,7 +36,7 @@ FB_PER_NB = 1e6
 
 @dataclass(frozen=True)
 class ShapeFit:
-    """A shape fitted to simulated candidates."""
+    """A shape over the fit window, and its fit to candidates that have it."""
 
     shape: Shape
     result: FitResult
@@ -109,8 +109,8 @@ def build_model(loaded: LoadedConfig, inputs: FitInputs, peaking: PeakingPredict
     Raises :class:`FitError` where a shape cannot be fitted, and :class:`EmptySampleError` where there is nothing to fit to.
     """
     fit, config = fit_section(loaded), loaded.config
-    signal = _shape_fit(fit.signal, SIGNAL, _names(config, fit, SIGNAL), inputs, fit)
-    background = _shape_fit(fit.background, BACKGROUND, _names(config, fit, BACKGROUND), inputs, fit)
+    signal = _signal_shape(config, fit, inputs)
+    background = _shape_fit(fit.background, BACKGROUND, inputs.sampled(_names(config, fit, BACKGROUND)), inputs, fit)
     ingredients = _ingredients(config, inputs, quantity)
     peak, moved = _peak(signal, config.systematics)
     peaking_yield = _peaking_yield(fit, inputs, peaking)
@@ -149,10 +149,25 @@ def _names(config: Config, fit: Fit, component: str) -> list[str]:
     return [sample.name for sample in config.samples if sample.role == component and sample.name not in peaking]
 
 
-def _shape_fit(wanted: ShapeConfig, what: str, names: Sequence[str], inputs: FitInputs, settings: Fit) -> ShapeFit:
+def _signal_shape(config: Config, fit: Fit, inputs: FitInputs) -> ShapeFit:
+    """From the signal sample, or from the control samples in the range that their cuts leave; the parameters of a peak mean
+    the same in any window."""
+    if inputs.control is None:
+        return _shape_fit(fit.signal, SIGNAL, inputs.sampled(_names(config, fit, SIGNAL)), inputs, fit)
+    x = inputs.control[0]
+    narrow = replace(inputs, window=Window(float(x.min()), float(x.max()), inputs.window.unit))
+    found = _shape_fit(fit.signal, SIGNAL, inputs.control, narrow, fit)
+    return replace(found, shape=_shape(fit.signal, inputs))
+
+
+def _shape(wanted: ShapeConfig, inputs: FitInputs) -> Shape:
     family = SHAPES[wanted.shape]
-    shape = family.build(family.params.model_validate(wanted.settings), inputs.window, lambda name: inputs.sampled([name]))
-    sample = within(*inputs.sampled(names), inputs.window, name=f"simulated {what}")
+    return family.build(family.params.model_validate(wanted.settings), inputs.window, lambda name: inputs.sampled([name]))
+
+
+def _shape_fit(wanted: ShapeConfig, what: str, sampled: Sampled, inputs: FitInputs, settings: Fit) -> ShapeFit:
+    shape = _shape(wanted, inputs)
+    sample = within(*sampled, inputs.window, name=f"simulated {what}")
     assert sample.weight is not None
     starts = shape.started(sample.x, sample.weight)
     parameters = tuple(
@@ -167,7 +182,7 @@ def _shape_fit(wanted: ShapeConfig, what: str, names: Sequence[str], inputs: Fit
         result = fit(model, data)
     except FitError as error:
         raise FitError(
-            f"shape '{wanted.shape}' could not be fitted to {len(sample.x):,} simulated {what} candidates: {error.what}",
+            f"shape '{wanted.shape}' could not be fitted to {len(sample.x):,} {what} candidates: {error.what}",
             details=error.details,
             where=f"fit.{what}",
             hint=f"Choose a simpler shape in fit.{what}, or simulate more.",

@@ -16,7 +16,7 @@ from mlbkg.fitting.result import FitResult, Goodness
 from mlbkg.fitting.toys import asimov
 from mlbkg.limits.profile import LikelihoodScan
 from mlbkg.limits.result import Problem
-from mlbkg.stages.control import predict_from_control
+from mlbkg.stages.control import control_candidates, predict_from_control
 from mlbkg.stages.fit_inputs import FitInputs, fit_section, read_inputs
 from mlbkg.stages.fit_model import BACKGROUND, BuiltModel, build_model
 from mlbkg.stages.progress import Progress
@@ -94,6 +94,8 @@ def prepare(
             where="--inject",
             hint="Leave out --inject, or the data samples.",
         )
+    if settings.signal_from == "control":
+        inputs = replace(inputs, control=control_candidates(loaded.config))
     built = build_model(loaded, inputs, peaking, quantity=quantity)
     edges = inputs.window.edges(settings.bins)
     if inputs.data is not None and inputs.blind is None:

@@ -181,6 +181,28 @@ def test_an_observed_limit_lies_where_the_data_put_it(make: Make) -> None:
     assert found["discovery"]["significance"] > 3
 
 
+CONTROL = {
+    "signal: gaussian": "signal: gaussian\n  signal_from: control",
+    "uncertainty: 0.1}": """control: {modes: [{name: mumu, lost: "mode == 13", seen: ["tracks == 2"]}]}}""",
+}
+
+
+def test_the_signal_shape_can_come_from_the_control_sample(make: Make) -> None:
+    """Seen candidates that are 1.6 times as wide as the signal sample, cut off at 2.5 of their widths."""
+    skims = truth()
+    lost = skims["lost"]
+    n = len(lost["mass"])
+    make({**skims, "lost": {**lost, "mode": np.full(n, 13)}}, replace=CONTROL)
+    rng = np.random.default_rng(8)
+    wide = rng.normal(MASS, 0.004, 4000)
+    wide = wide[np.abs(wide - MASS) < 0.010]
+    with AtomicRootWriter("lost.root", tree="t", metadata={}) as writer:
+        writer.extend({"event": np.arange(len(wide)), "x": wide, "mass": wide, "tracks": np.full(len(wide), 2)})
+    found = fit(Path("bump.yaml")).extracted.signal_shape["sigma"]
+    assert abs(found.value - 0.004) < 4 * found.error
+    assert found.value - 0.0025 > 10 * found.error
+
+
 BLIND = {"signal: gaussian": "signal: gaussian\n  blind: [9.45, 9.47]"}
 
 
