@@ -23,11 +23,12 @@ DATASETS = {
 
 
 def fit_text(result: FitStageResult) -> str:
-    from mlbkg.report.limit_tables import parameters_table, yields_table
+    from mlbkg.report.limit_tables import parameters_table, shapes_table, yields_table
     from mlbkg.stages.peaking_tables import peaking_tables
 
     found = result.extracted
-    tables = [yields_table(found.result, found.goodness), parameters_table(found.result)]
+    shapes = shapes_table({"signal": found.signal_goodness, "background": found.background_goodness})
+    tables = [yields_table(found.result, found.goodness), parameters_table(found.result), shapes]
     more, notes = peaking_tables(result.config, found.peaking)
     return _joined([DATASETS[found.dataset], *tables, *more, *notes, *_paths("figures", result.figures)])
 

@@ -22,6 +22,7 @@ import fitting
 import reading
 import scoring
 import selecting
+import signal_fits
 import whole_training
 from flat import write_config, write_flat
 
@@ -54,6 +55,7 @@ def measure(rows: int, turns: int, config: Path, samples: Path | None) -> Result
         "training": cross_fitting.main(rows // 50, turns=turns),
         "scoring": scoring.main(rows // 100, turns=turns),
         "selecting": selecting.main(rows, turns=turns),
+        "signal fits": signal_fits.main(100, turns=turns),
         "mlbkg train": {config.stem: whole_training.main(config, samples=samples)},
     }
 
@@ -70,6 +72,7 @@ def smoke() -> Results:
         "training": cross_fitting.main(SMOKE_ROWS, turns=1, n_estimators=5, backends=["xgboost"]),
         "scoring": scoring.main(SMOKE_ROWS, turns=1, trees={"xgboost": {"n_estimators": 5, "max_depth": 3}}),
         "selecting": selecting.main(SMOKE_ROWS, turns=1, trees=5),
+        "signal fits": signal_fits.main(2, turns=1),
         "mlbkg train": {"flat": flat},
     }
 
@@ -97,6 +100,8 @@ def _lines(results: Results) -> Iterator[str]:
     for name, found in results["selecting"].items():
         if name != selecting.MLBKG:
             yield line("`mlbkg select`", selecting.PROGRAMS[name], f"{found['ratio']:.2f}", _used(mine), _used(found))
+    for name, found in results["signal fits"].items():
+        yield line("fits to toys, 120 bins, 10 parameters", f"`{name}` and Migrad", *_compared(found))
     for name, found in results["mlbkg train"].items():
         share = f"{100 * found['outside_share']:.0f} %"
         yield line(f"`mlbkg train {name}.yaml`", "its share outside the work proper", share, _used(found), "")
