@@ -198,6 +198,9 @@ class LimitConfig(Params):
     methods: tuple[Literal["cls", "bayesian", "cls_toys", "profile", "pyhf"], ...] = Field(
         ("cls", "bayesian"), min_length=1, description="cls: asymptotic; cls_toys: the same by toy experiments"
     )
+    scan_range: Range | None = Field(
+        None, description="of the quantity, to look for asymptotic CLs limits in; found by itself where it is left out"
+    )
     toys: int = Field(500, ge=50, description="experiments per hypothesis, for cls_toys")
     reactions: tuple[str, ...] = Field(
         ("E+ E- --> X",), min_length=1, description="that the HEPData files name, in HEPData's notation"

@@ -189,7 +189,7 @@ def _by(
     level = config.limit.confidence_level
     match method:
         case "cls":
-            return cls_asymptotic(problem, confidence_level=level)
+            return cls_asymptotic(problem, confidence_level=level, scan_range=config.limit.scan_range)
         case "bayesian":
             return bayesian_limit(problem, confidence_level=level, seed=config.seed)
         case "profile":

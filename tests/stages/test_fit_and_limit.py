@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import norm
 
 from mlbkg.config.load import load
-from mlbkg.errors import ConfigError, EmptySampleError, MlbkgError, WeightError
+from mlbkg.errors import ConfigError, EmptySampleError, LimitError, MlbkgError, WeightError
 from mlbkg.fitting.data import Binned
 from mlbkg.ntuples.write import AtomicRootWriter
 from mlbkg.stages.fit import fit
@@ -278,6 +278,16 @@ def test_bad_input_says_what_to_change(
     with pytest.raises(error, match=text) as caught:
         fit(Path("bump.yaml"))
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("limits", "advice"), [("[0, 1.0e-6]", "raise its upper end"), ("[0.1, 0.2]", "lower its lower end")]
+)
+def test_a_scan_range_that_does_not_hold_the_limit(make: Make, limits: str, advice: str) -> None:
+    make(truth(), replace={"methods:": f"scan_range: {limits}\n  methods:"})
+    with pytest.raises(LimitError, match="does not hold every limit") as caught:
+        limit(Path("bump.yaml"))
+    assert advice in caught.value.hint
 
 
 def test_a_selection_that_lacks_a_sample_is_refused(make: Make) -> None:
