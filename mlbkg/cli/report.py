@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from mlbkg.cli.analysis import ConfigArgument
+from mlbkg.cli.extraction import RunOption
 from mlbkg.cli.output import Answer, JsonOption, QuietOption, answers
 
 
@@ -17,7 +15,7 @@ def add_to(app: typer.Typer) -> None:
 
 def report(
     config: ConfigArgument,
-    run: Annotated[Path | None, typer.Option("--run", help="Folder of the run; the latest by default.")] = None,
+    run: RunOption = None,
     json_output: JsonOption = False,
     quiet: QuietOption = False,
 ) -> Answer:

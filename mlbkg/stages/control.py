@@ -18,16 +18,17 @@ from mlbkg.config.statistics import Control, ControlMode, Fit
 from mlbkg.errors import ConfigError, NtupleError
 from mlbkg.features.base import FEATURES
 from mlbkg.features.resolve import FeatureSpec
-from mlbkg.fitting.base import Sampled
+from mlbkg.fitting.base import Sampled, Window
 from mlbkg.fitting.peaking import Counted, Mode, PeakingPrediction, RatioUncertainty, predict_peaking
 from mlbkg.ntuples.expression_functions import truth
 from mlbkg.ntuples.expressions import Expression
-from mlbkg.ntuples.read import describe, iterate
+from mlbkg.ntuples.read import describe
 from mlbkg.samples.passing import Passed, pass_selections
 from mlbkg.samples.source import Recipe, SampleSource
 from mlbkg.selection.apply import total_entries
 from mlbkg.stages.progress import NoProgress, Progress
 from mlbkg.stages.select import CUTFLOW
+from mlbkg.stages.skims import read_selected, skims_of
 from mlbkg.stages.sources import recipe_of, sources_of
 
 log = logging.getLogger(__name__)
@@ -97,12 +98,12 @@ def lost_candidates(
     cutflow = json.loads((selected / CUTFLOW).read_text(encoding="utf-8"))
     samples = {source.name for source in simulated}
     _require_all_selected(cutflow, samples)
-    skims = [selected / Path(file["skim"]).name for file in cutflow["files"] if file["sample"] in samples]
+    skims = skims_of(samples, cutflow, selected)
     picks = {mode.name: Expression.parse(mode.lost) for mode in control.modes}
-    needed = {fit.variable, "score", "physics_weight", *(name for pick in picks.values() for name in pick.names)}
-    columns = _read(skims, needed, event_id=config.ntuples.event_id)
+    needed = {fit.variable, "physics_weight", *(name for pick in picks.values() for name in pick.names)}
+    columns = _read(skims, needed, event_id=config.ntuples.event_id, threshold=cutflow["threshold"])
     x = columns[fit.variable]
-    rows = (columns["score"] >= np.float32(cutflow["threshold"])) & (x >= fit.window[0]) & (x <= fit.window[1])
+    rows = Window(*fit.window).holds(x)
     columns = {name: values[rows] for name, values in columns.items()}
     masks = {name: np.broadcast_to(truth(pick.evaluate(columns)), rows.sum()) for name, pick in picks.items()}
     _require_split(masks)
@@ -124,15 +125,13 @@ def _require_all_selected(cutflow: Mapping[str, Any], samples: Collection[str]) 
         )
 
 
-def _read(skims: Sequence[Path], needed: Collection[str], *, event_id: Collection[str]) -> dict[str, NDArray[Any]]:
-    """Of all skims together, which may be without rows, and of their event ids what they kept."""
+def _read(
+    skims: Sequence[Path], needed: Collection[str], *, event_id: Collection[str], threshold: float
+) -> dict[str, NDArray[Any]]:
+    """What is selected of all skims together, and of their event ids what they kept."""
     found = [describe(skim) for skim in skims]
-    names = sorted({*needed, *(name for name in event_id if all(name in skim.branches for skim in found))})
-    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
-    for chunk in iterate(found, names, scalars=names, allow_empty=True):
-        for name in names:
-            parts[name].append(chunk.columns[name])
-    return {name: np.concatenate(arrays) if arrays else np.empty(0) for name, arrays in parts.items()}
+    kept = (name for name in event_id if all(name in skim.branches for skim in found))
+    return read_selected(found, {*needed, *kept}, threshold=threshold)
 
 
 def _require_split(masks: Mapping[str, NDArray[np.bool_]]) -> None:

@@ -16,13 +16,12 @@ from mlbkg.config.statistics import Fit
 from mlbkg.errors import BlindError, ConfigError, MlbkgError
 from mlbkg.fitting.base import Array, Sampled, Window
 from mlbkg.fitting.data import within
-from mlbkg.ntuples.read import describe, iterate
+from mlbkg.ntuples.read import describe
 from mlbkg.stages.freshness import key_of
 from mlbkg.stages.run_folder import RunFolder, latest_run
 from mlbkg.stages.select import CUTFLOW, hidden_range
+from mlbkg.stages.skims import read_selected, skims_of
 from mlbkg.stages.sources import recipe_of
-
-COLUMNS = ("score", "fold", "physics_weight")
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,9 @@ def read_inputs(loaded: LoadedConfig, run: RunFolder, *, unblind: bool) -> FitIn
     _require_samples(loaded, cutflow, folder)
     simulated, data, blind = {}, [], fit.blind if not unblind else None
     for sample in config.samples:
-        skims = [folder / Path(file["skim"]).name for file in cutflow["files"] if file["sample"] == sample.name]
-        found = _read(skims, fit.variable, threshold=cutflow["threshold"])
+        found = _read(skims_of({sample.name}, cutflow, folder), fit.variable, threshold=cutflow["threshold"])
         if sample.role == "data":
-            data.append(found.x if blind is None else found.x[~_inside(found.x, hidden_range(blind))])
+            data.append(found.x if blind is None else found.x[~Window(*hidden_range(blind)).holds(found.x)])
         else:
             simulated[sample.name] = _in_window(found, window)
     signals = [sample.name for sample in config.samples if sample.role == "signal"]
@@ -154,14 +152,9 @@ def _require_samples(loaded: LoadedConfig, cutflow: Mapping[str, Any], folder: P
 
 
 def _read(skims: Sequence[Path], variable: str, *, threshold: float) -> Selected:
-    names = (variable, *COLUMNS)
-    parts: dict[str, list[NDArray[Any]]] = {name: [np.empty(0)] for name in names}
-    for chunk in iterate([describe(skim) for skim in skims], names, scalars=names, allow_empty=True):
-        rows = chunk.columns["score"] >= np.float32(threshold)
-        for name in names:
-            parts[name].append(chunk.columns[name][rows])
-    x, _, fold, weight = (np.concatenate(parts[name]) for name in names)
-    return Selected(x.astype(np.float64), weight.astype(np.float64), fold.astype(np.int32))
+    columns = read_selected([describe(skim) for skim in skims], (variable, "physics_weight", "fold"), threshold=threshold)
+    x, weight = (columns[name].astype(np.float64) for name in (variable, "physics_weight"))
+    return Selected(x, weight, columns["fold"].astype(np.int32))
 
 
 def _in_window(found: Selected, window: Window) -> Selected:
@@ -171,7 +164,3 @@ def _in_window(found: Selected, window: Window) -> Selected:
 
 def _data(parts: Sequence[Array], window: Window) -> Array | None:
     return within(np.concatenate(parts), None, window, name="data").x if parts else None
-
-
-def _inside(x: Array, limits: tuple[float, float]) -> NDArray[np.bool_]:
-    return np.asarray((x >= limits[0]) & (x <= limits[1]))

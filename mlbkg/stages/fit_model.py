@@ -14,7 +14,7 @@ from mlbkg.config.statistics import Fit, ShapeConfig, Systematic
 from mlbkg.errors import ConfigError, FitError
 from mlbkg.evaluation.estimates import Estimate
 from mlbkg.fitting.adjusted import Adjusted
-from mlbkg.fitting.base import SHAPES, Array, Sampled, Shape, Window
+from mlbkg.fitting.base import Array, Sampled, Shape, Window
 from mlbkg.fitting.data import Data, Unbinned, binned, within
 from mlbkg.fitting.fit import fit
 from mlbkg.fitting.goodness import goodness
@@ -23,7 +23,9 @@ from mlbkg.fitting.peaking import PeakingPrediction
 from mlbkg.fitting.result import FitResult, Goodness
 from mlbkg.ntuples.files import find, metadata
 from mlbkg.samples.normalisation import generated_events
+from mlbkg.samples.weights import FB_PER_NB
 from mlbkg.stages.fit_inputs import FitInputs, fit_section
+from mlbkg.stages.fit_settings import effects_on, in_quadrature, shape_of
 
 SIGNAL, PEAKING, BACKGROUND = "signal", "peaking", "background"
 SIMULATION = "signal_simulation"
@@ -31,7 +33,6 @@ SIMULATION = "signal_simulation"
 
 PEAKING_YIELD = "peaking_yield"
 """Nuisance parameter of a peaking background without a control sample."""
-FB_PER_NB = 1e6
 
 
 @dataclass(frozen=True)
@@ -161,8 +162,7 @@ def _signal_shape(config: Config, fit: Fit, inputs: FitInputs) -> ShapeFit:
 
 
 def _shape(wanted: ShapeConfig, inputs: FitInputs) -> Shape:
-    family = SHAPES[wanted.shape]
-    return family.build(family.params.model_validate(wanted.settings), inputs.window, lambda name: inputs.sampled([name]))
+    return shape_of(wanted, inputs.window, lambda name: inputs.sampled([name]))
 
 
 def _shape_fit(wanted: ShapeConfig, what: str, sampled: Sampled, inputs: FitInputs, settings: Fit) -> ShapeFit:
@@ -218,7 +218,7 @@ def _peak(signal: ShapeFit, systematics: Sequence[Systematic]) -> tuple[Adjusted
     moved = []
     for parameter in peak.parameters:
         found = sources[parameter.name]
-        sigma = math.hypot(*(size for _, size in found))
+        sigma = in_quadrature(size for _, size in found)
         moved.append(
             Parameter(
                 found[0][0] if len(found) == 1 else f"peak_{parameter.name}",
@@ -243,7 +243,7 @@ def _peaking_yield(fit: Fit, inputs: FitInputs, peaking: PeakingPrediction | Non
 def _peaking_effects(fit: Fit, systematics: Sequence[Systematic], peaking: PeakingPrediction | None) -> Mapping[str, float]:
     own = fit.peaking.uncertainty if fit.peaking else None
     predicted = peaking.effects if peaking else ({PEAKING_YIELD: own} if own else {})
-    return {**predicted, **_effects(systematics, PEAKING)}
+    return {**predicted, **effects_on(PEAKING, systematics)}
 
 
 def _signal_effects(config: Config, ingredients: Ingredients) -> Mapping[str, float]:
@@ -251,11 +251,7 @@ def _signal_effects(config: Config, ingredients: Ingredients) -> Mapping[str, fl
     if ingredients.efficiency is None:
         return {}
     total = ingredients.efficiency.total
-    return {**_effects(config.systematics, SIGNAL), SIMULATION: total.error / total.value}
-
-
-def _effects(systematics: Sequence[Systematic], component: str) -> dict[str, float]:
-    return {s.name: s.effect for s in systematics if s.effect is not None and component in s.on}
+    return {**effects_on(SIGNAL, config.systematics), SIMULATION: total.error / total.value}
 
 
 def _ingredients(config: Config, inputs: FitInputs, quantity: str) -> Ingredients:

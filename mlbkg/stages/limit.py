@@ -28,6 +28,7 @@ from mlbkg.stages.fit_figures import draw_limit_stage
 from mlbkg.stages.fit_inputs import selected_run
 from mlbkg.stages.fit_model import BuiltModel
 from mlbkg.stages.fit_prepared import Prepared, predicted_peaking, prepare
+from mlbkg.stages.fit_settings import quantity_of
 from mlbkg.stages.freshness import key_of
 from mlbkg.stages.hepdata import measured_of, write_hepdata
 from mlbkg.stages.progress import NoProgress, Progress
@@ -137,10 +138,6 @@ def limit(
     return LimitResult(limits, loaded.config.luminosity_per_fb, found, final / WORKSPACE, *moved)
 
 
-def quantity_of(config: Config) -> Quantity:
-    return Quantity(config.limit.symbol, "fb" if config.limit.quantity == "cross_section" else "")
-
-
 def _limits(
     loaded: LoadedConfig, prepared: Prepared, *, toys: int | None, unblind: bool, workers: int, progress: Progress
 ) -> tuple[Limits, dict[str, Any]]:
@@ -148,10 +145,10 @@ def _limits(
     level = config.limit.confidence_level
     kinds = {ALL: problem, STATISTICAL: statistical(problem)}
     advance = progress.step("limits", total=len(kinds) * len(config.limit.methods) + 1, unit="limits")
-    expected = expected_median(problem, confidence_level=level)
-    lines = []
+    references = {uncertainties: expected_median(asked, confidence_level=level) for uncertainties, asked in kinds.items()}
+    expected, lines = references[ALL], []
     for uncertainties, asked in kinds.items():
-        reference = expected_median(asked, confidence_level=level)
+        reference = references[uncertainties]
         for method in config.limit.methods:
             if method == "cls_toys" and uncertainties == STATISTICAL:
                 advance(1)

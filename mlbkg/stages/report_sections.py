@@ -32,7 +32,7 @@ from mlbkg.report.training_tables import cut_scan_table, fake_signal_table
 from mlbkg.samples.cuts import CutCount
 from mlbkg.stages.select import CUTFLOW
 from mlbkg.stages.training_files import EVALUATION
-from mlbkg.stages.training_fit import quantity_of
+from mlbkg.stages.training_fit import simulated_quantity
 
 T = TypeVar("T")
 
@@ -88,7 +88,7 @@ def training_section(folder: Path, config: Config) -> Told:
         working_point_table(best),
     ]
     if best.name in saved.cut_scans:
-        tables.append(cut_scan_table(saved.cut_scans[best.name], name=best.name, quantity=quantity_of(config)[0]))
+        tables.append(cut_scan_table(saved.cut_scans[best.name], name=best.name, quantity=simulated_quantity(config)[0]))
     if best.sculpting:
         tables.append(sculpting_table(best, comparison=saved.comparison))
     if saved.fake_signal:

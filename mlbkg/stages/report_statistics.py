@@ -23,7 +23,8 @@ from mlbkg.report.tables import format_value_error
 from mlbkg.stages.fit import FIT
 from mlbkg.stages.fit_figures import DATA_NAMES
 from mlbkg.stages.fit_prepared import DATA, Extracted
-from mlbkg.stages.limit import ALL, LIMIT, Limits, quantity_of
+from mlbkg.stages.fit_settings import quantity_of
+from mlbkg.stages.limit import ALL, LIMIT, Limits
 from mlbkg.stages.peaking_tables import peaking_tables
 from mlbkg.stages.report_sections import Told, pictures, read_saved
 from mlbkg.stages.study import STUDY

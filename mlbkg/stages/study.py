@@ -20,7 +20,7 @@ from mlbkg.report.quantity import Quantity
 from mlbkg.stages.fit_figures import caption_of
 from mlbkg.stages.fit_inputs import fit_section, selected_run
 from mlbkg.stages.fit_prepared import predicted_peaking, prepare
-from mlbkg.stages.limit import quantity_of
+from mlbkg.stages.fit_settings import quantity_of
 from mlbkg.stages.progress import NoProgress, Progress
 from mlbkg.stages.run_folder import RunFolder
 

@@ -15,7 +15,7 @@ from mlbkg.report.quantity import Quantity
 from mlbkg.report.tables import Reference
 from mlbkg.samples.source import Recipe
 from mlbkg.stages.training_data import TrainingData
-from mlbkg.stages.training_fit import quantity_of
+from mlbkg.stages.training_fit import simulated_quantity
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Trained:
     @property
     def quantity(self) -> Quantity:
         """What expected limits are on."""
-        return quantity_of(self.loaded.config)[0]
+        return simulated_quantity(self.loaded.config)[0]
 
     @property
     def reference(self) -> Reference | None:

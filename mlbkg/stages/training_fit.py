@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlbkg.classifiers.cross_fit import CrossFit
 from mlbkg.config.schema import Config
-from mlbkg.config.statistics import Fit, Peaking, Systematic
+from mlbkg.config.statistics import Fit, Peaking
 from mlbkg.errors import MlbkgError
 from mlbkg.evaluation.working_point import BySignalEfficiency, Rule, find_threshold, spelled
-from mlbkg.fitting.base import SHAPES, Sampled, Shape, Window
+from mlbkg.fitting.base import Sampled, Shape, Window
 from mlbkg.fitting.fake_signal import FakeSignal, fake_signal
 from mlbkg.limits.cut_scan import Candidates, CutScan, FitToCome, cut_scan
 from mlbkg.report.quantity import Quantity
+from mlbkg.samples.weights import FB_PER_NB
+from mlbkg.stages.fit_settings import effects_on, in_quadrature, quantity_of, shape_of
 from mlbkg.stages.progress import Progress
 from mlbkg.stages.training_data import TrainingData
 from mlbkg.stages.training_evaluation import probability, punzi_of
@@ -26,7 +28,6 @@ log = logging.getLogger(__name__)
 
 PEAKING = "peaking background"
 """The nuisance parameter of the peaking background's own uncertainty."""
-FB_PER_NB = 1e6
 
 
 def scan_fits(fits: Sequence[CrossFit], data: TrainingData, config: Config, *, progress: Progress) -> dict[str, CutScan]:
@@ -85,7 +86,7 @@ def faked(
         return None
 
 
-def quantity_of(config: Config) -> tuple[Quantity, float | None]:
+def simulated_quantity(config: Config) -> tuple[Quantity, float | None]:
     """The quantity of ``limit``, and how large it is for the simulated signal.
 
     For a limit on the yield, and where the signal has no cross section: signal events before the cut, None.
@@ -96,32 +97,31 @@ def quantity_of(config: Config) -> tuple[Quantity, float | None]:
     if limit.quantity == "yield" or len(cross_sections) < len(signals):
         return Quantity("signal events before the cut"), None
     if limit.parents is None:
-        return Quantity(limit.symbol, "fb"), FB_PER_NB * sum(cross_sections)
+        return quantity_of(config), FB_PER_NB * sum(cross_sections)
     produced = limit.parents.cross_section_nb * math.prod(limit.parents.branching_fractions.values())
-    return Quantity(limit.symbol), sum(cross_sections) / produced
+    return quantity_of(config), sum(cross_sections) / produced
 
 
 def _fit_to_come(settings: Fit, data: TrainingData, config: Config) -> FitToCome:
-    _, simulated = quantity_of(config)
+    _, simulated = simulated_quantity(config)
     own = _peaking_uncertainty(settings.peaking) if settings.peaking else 0.0
     signal = data.sample.label == 1
     return FitToCome(
         window=Window(*settings.window),
         bins=settings.bins,
         background=_background_shape(settings, data),
-        signal_effects=_effects(config.systematics, "signal"),
-        peaking_effects={**({PEAKING: own} if own else {}), **_effects(config.systematics, "peaking")},
-        shift=_together(source.mean for source in config.systematics),
-        width=_together(source.width for source in config.systematics),
+        signal_effects=effects_on("signal", config.systematics),
+        peaking_effects={**({PEAKING: own} if own else {}), **effects_on("peaking", config.systematics)},
+        shift=in_quadrature(source.mean for source in config.systematics),
+        width=in_quadrature(source.width for source in config.systematics),
         confidence_level=config.limit.confidence_level,
         unit=float(data.sample.weight[signal].sum()) if simulated is None else simulated,
     )
 
 
 def _background_shape(settings: Fit, data: TrainingData) -> Shape:
-    family = SHAPES[settings.background.shape]
-    params = family.params.model_validate(settings.background.settings)
-    return family.build(params, Window(*settings.window), lambda name: _sampled(settings, data, data.of_samples([name])))
+    window = Window(*settings.window)
+    return shape_of(settings.background, window, lambda name: _sampled(settings, data, data.of_samples([name])))
 
 
 def _sampled(settings: Fit, data: TrainingData, rows: NDArray[np.bool_]) -> Sampled:
@@ -134,15 +134,6 @@ def _peaking_rows(settings: Fit, data: TrainingData) -> NDArray[np.bool_]:
 
 def _peaking_uncertainty(peaking: Peaking) -> float:
     if peaking.control is not None:
-        return _together(source.effect for source in peaking.control.uncertainties)
+        return in_quadrature(source.effect for source in peaking.control.uncertainties)
     assert peaking.uncertainty is not None
     return peaking.uncertainty
-
-
-def _effects(systematics: Iterable[Systematic], component: str) -> Mapping[str, float]:
-    return {source.name: source.effect for source in systematics if source.effect is not None and component in source.on}
-
-
-def _together(sizes: Iterable[float | None]) -> float:
-    """Independent uncertainties in quadrature."""
-    return math.hypot(*(size for size in sizes if size is not None))

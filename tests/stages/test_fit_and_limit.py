@@ -13,7 +13,6 @@ from scipy.stats import norm
 
 from mlbkg.config.load import load
 from mlbkg.errors import ConfigError, EmptySampleError, LimitError, MlbkgError, WeightError
-from mlbkg.fitting.data import Binned
 from mlbkg.ntuples.write import AtomicRootWriter
 from mlbkg.stages.fit import fit
 from mlbkg.stages.limit import limit
@@ -258,8 +257,7 @@ def test_many_candidates_are_binned_by_themselves(make: Make) -> None:
     )
     result = fit(Path("bump.yaml"))
     assert result.extracted.method == "binned"
-    assert isinstance(result.extracted.result.minimum, float)
-    assert Binned is not None
+    assert result.extracted.goodness.ndf > 100  # of 120 bins
 
 
 @pytest.mark.parametrize(
