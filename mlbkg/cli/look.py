@@ -11,7 +11,7 @@ from mlbkg.cli.output import Answer, JsonOption, QuietOption, answers, finite
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (features, backends, branches, inspect, ui):
+    for command in (features, backends, couplings, branches, inspect, ui):
         app.command(command.__name__)(answers(command))
 
 
@@ -31,6 +31,15 @@ def backends(json_output: JsonOption = False, quiet: QuietOption = False) -> Ans
 
     rows = list_backends()
     return Answer({"backends": finite(rows)}, settings_text(rows))
+
+
+def couplings(json_output: JsonOption = False, quiet: QuietOption = False) -> Answer:
+    """List the couplings that a scan's limits on cross sections can become."""
+    from mlbkg.cli.show import couplings_text
+    from mlbkg.stages.lists import list_couplings
+
+    rows = list_couplings()
+    return Answer({"couplings": rows}, couplings_text(rows))
 
 
 def branches(

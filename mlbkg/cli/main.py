@@ -14,6 +14,7 @@ from mlbkg.cli.look import add_to as add_look
 from mlbkg.cli.output import INTERRUPTED, fail
 from mlbkg.cli.report import add_to as add_report
 from mlbkg.cli.statistics import add_to as add_statistics
+from mlbkg.cli.theory import add_to as add_theory
 
 app = typer.Typer(
     name="mlbkg",
@@ -27,6 +28,7 @@ add_analysis(app)
 add_extraction(app)
 add_look(app)
 add_statistics(app)
+add_theory(app)
 add_report(app)
 
 

@@ -1,4 +1,4 @@
-"""Masses in GeV: PDG 2026 table, as shipped by ``particle`` 1.1.0."""
+"""Masses in GeV: PDG 2026 table, as shipped by ``particle`` 1.1.0. Couplings and units: CODATA 2018."""
 
 M_ELECTRON = 0.00051099895
 M_MUON = 0.1056583755
@@ -8,3 +8,6 @@ M_UPSILON_1S = 9.46040
 M_UPSILON_2S = 10.02340
 M_UPSILON_3S = 10.35510
 M_UPSILON_4S = 10.57940
+ALPHA = 7.2973525693e-3
+FB_GEV2 = 3.893793721e11
+"""(hbar c)^2 in fb GeV^2."""

@@ -1,4 +1,4 @@
-"""``mlbkg features``, ``backends`` and ``branches``: what there is to use."""
+"""``mlbkg features``, ``backends``, ``couplings`` and ``branches``: what there is to use."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from mlbkg.classifiers.base import BACKENDS, Backend
 from mlbkg.features.base import FEATURES
 from mlbkg.fitting.base import SHAPES, ShapeFamily
 from mlbkg.ntuples.files import describe
+from mlbkg.physics.coupling import COUPLINGS
 
 
 def list_features() -> list[dict[str, Any]]:
@@ -29,6 +30,19 @@ def list_backends() -> list[dict[str, Any]]:
 
 def list_shapes() -> list[dict[str, Any]]:
     return [_with_settings(family) for family in (SHAPES[name] for name in SHAPES)]
+
+
+def list_couplings() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": found.name,
+            "symbol": found.symbol,
+            "power": found.power,
+            "assumption": found.assumption,
+            "favoured": found.favoured.label if found.favoured else None,
+        }
+        for found in (COUPLINGS[name] for name in COUPLINGS)
+    ]
 
 
 def _with_settings(found: Backend | ShapeFamily) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What a limit on a cross section says of a model: one file per model."""
