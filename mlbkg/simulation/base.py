@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlbkg.physics.beams import Beams, beams_named
 from mlbkg.physics.lorentz import FourVector
-from mlbkg.registry import Registry
+from mlbkg.registry import Params, Registry
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,31 @@ class Generated:
     leptons: FourVector | None = None
 
 
-GenerateBlock = Callable[[Generator, int, int], Generated]
-"""``(rng, n, pythia_seed)`` -> ``n`` events; the same arguments give the same events, whatever was generated before."""
+class ProcessParams(Params):
+    """What a config may set of a process, beside its number of events and its beams."""
+
+    @property
+    def hypotheses(self) -> tuple[tuple[float, ...], ...]:
+        """Masses (GeV) of the particles that are searched for, one entry for each hypothesis in the sample; event ``i`` of a
+        sample belongs to hypothesis ``i`` modulo their number. Empty where nothing is searched for."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a block is generated with. ``hypothesis``: ``(n, n_masses)`` GeV of each event, ``(n, 0)`` without any."""
+
+    beams: Beams
+    pythia_seed: int
+    params: ProcessParams
+    hypothesis: NDArray[np.float64]
+
+
+CrossSection = Callable[[Beams, Any], float]
+"""``(beams, params)`` -> nb of what a process generates with them; ``params`` are the process' own."""
+
+GenerateBlock = Callable[[Generator, int, Setting], Generated]
+"""``(rng, n, setting)`` -> ``n`` events; the same arguments give the same events, whatever was generated before."""
 
 
 @dataclass(frozen=True)
@@ -47,33 +71,49 @@ class Process:
     """One kind of collision.
 
     ``number`` is unique: events carry ``__experiment__ = 1000 + number``. ``cross_section_nb`` is that of what
-    ``generate_block`` makes at the Y(3S), with branching fractions and generator cuts; None where it is not known.
+    ``generate_block`` makes, with branching fractions and generator cuts: a number for ``beams`` alone, or a function of
+    beams and settings; None where it is not known.
     ``resonant``: the event has the mass of ``beams.resonance_mass`` exactly; else the spread of the beams.
+    ``beams``: where a config names none.
     """
 
     name: str
     number: int
     description: str
     generate_block: GenerateBlock
-    cross_section_nb: float | None
+    cross_section_nb: float | CrossSection | None
     resonant: bool
     beams: str = "Y3S"
+    params: type[ProcessParams] = ProcessParams
 
     @property
     def nominal_beams(self) -> Beams:
         return beams_named(self.beams)
+
+    def cross_section(self, beams: Beams, params: ProcessParams) -> float | None:
+        """nb; None where it is not known."""
+        if callable(self.cross_section_nb):
+            return self.cross_section_nb(beams, params)
+        return self.cross_section_nb if beams.name == self.beams else None
 
 
 PROCESSES: Registry[Process] = Registry("process", package="mlbkg.simulation.processes")
 
 
 def process(
-    name: str, *, number: int, description: str, cross_section_nb: float | None, resonant: bool, beams: str = "Y3S"
+    name: str,
+    *,
+    number: int,
+    description: str,
+    cross_section_nb: float | CrossSection | None,
+    resonant: bool,
+    beams: str = "Y3S",
+    params: type[ProcessParams] = ProcessParams,
 ) -> Callable[[GenerateBlock], GenerateBlock]:
     """Register the decorated function as the ``generate_block`` of a process."""
 
     def decorate(function: GenerateBlock) -> GenerateBlock:
-        PROCESSES.add(name, Process(name, number, description, function, cross_section_nb, resonant, beams))
+        PROCESSES.add(name, Process(name, number, description, function, cross_section_nb, resonant, beams, params))
         return function
 
     return decorate

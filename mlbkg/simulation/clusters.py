@@ -23,6 +23,8 @@ Mask = NDArray[np.bool_]
 THRESHOLD = 0.020
 """GeV."""
 PHOTON_EFFICIENCY = ((0.02, 0.05, 0.10, 0.50), (0.85, 0.95, 0.97, 0.99))
+GAP_EFFICIENCY = 0.5
+"""Of photons that enter a gap; the others meet no crystal."""
 LEAKAGE = (0.15, 0.45)
 """Share of the energy that is still seen of a particle that enters a gap."""
 MIP_ENERGY, MIP_WIDTH = 0.20, 0.03
@@ -86,6 +88,7 @@ def deposit(rng: Generator, collisions: Collisions) -> Deposits:
     energy = np.where(shower, smeared, energy)
 
     efficiency = np.where(kind == PHOTON, np.interp(momentum.e, *PHOTON_EFFICIENCY), 1.0)
+    efficiency *= np.where((kind == PHOTON) & in_ecl_gap(theta), GAP_EFFICIENCY, 1.0)
     efficiency = np.where(neutral, NEUTRAL_HADRON_EFFICIENCY, efficiency)
     curls_up = charged & in_ecl_barrel(theta) & (momentum.pt < ECL_BARREL_MINIMUM_PT)
     seen = inside(theta, ECL) & ~curls_up & (rng.random(n) < efficiency) & (energy > THRESHOLD)

@@ -54,7 +54,7 @@ class Events:
 
 
 def detect(rng: Generator, collisions: Collisions, *, identity: Columns) -> Events:
-    """``identity``: the branches that number the events."""
+    """``identity``: the branches that number the events, and the masses that are searched for, where there are any."""
     tracks = reconstruct_tracks(rng, collisions)
     deposits = deposit(rng, collisions)
     with_track = np.zeros(len(collisions.pdg), dtype=bool)
@@ -80,6 +80,8 @@ def detect(rng: Generator, collisions: Collisions, *, identity: Columns) -> Even
 
 def _event_columns(collisions: Collisions, identity: Columns) -> Columns:
     values = {
+        "mc_mass": np.full(collisions.n_events, np.nan),
+        "mc_mass_h": np.full(collisions.n_events, np.nan),
         **identity,
         "__weight__": np.ones(collisions.n_events),
         "mc_her_energy": collisions.her_energy,

@@ -27,6 +27,12 @@ EVENT: dict[str, Branch] = {
     "mc_mode": Branch(
         "int32", "", "what was generated: 11, 13, 15 for the lepton of a leptonic decay, else as the process says"
     ),
+    "mc_mass": Branch(
+        "float64", "GeV", "true mass of the particle that is searched for (of the Z', of the dark photon); NaN without one"
+    ),
+    "mc_mass_h": Branch(
+        "float64", "GeV", "true mass of the second particle that is searched for (of the dark Higgs); NaN without one"
+    ),
     "mc_dipion_mass": Branch("float32", "GeV", "true mass of the dipion of a transition to the Y(1S); NaN without one"),
     "mc_n_leptons_in_cdc": Branch("int32", "", "leptons of the Y(1S) decay inside 17-150 degrees; -1 where there are none"),
     "mc_n_leptons_in_ecl": Branch(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator, Philox, SeedSequence
@@ -17,17 +18,20 @@ from numpy.typing import NDArray
 from mlbkg.errors import ConfigError
 from mlbkg.ntuples.write import AtomicRootWriter
 from mlbkg.parallel import advance, parallel_map
-from mlbkg.simulation.base import PROCESSES
+from mlbkg.physics.beams import Beams, beams_named
+from mlbkg.simulation.base import PROCESSES, ProcessParams, Setting
 from mlbkg.simulation.collisions import collide
 from mlbkg.simulation.detector import Events, detect
 
 logger = logging.getLogger(__name__)
 
 TREE = "events"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 BLOCK_EVENTS = 10_000
 """Events that share one random stream. A fixed number, so that the events do not depend on how many workers make them."""
 
+MASSES = ("mc_mass", "mc_mass_h")
+"""Branches that hold an event's hypothesis."""
 FIRST_EXPERIMENT = 1000
 FILTER = "at least one track of each charge"
 _PYTHIA_SEEDS = 899_999_900
@@ -50,6 +54,18 @@ class Block:
     seed: int
     number: int
     events: int
+    beams: Beams
+    params: ProcessParams
+
+    @property
+    def event_numbers(self) -> NDArray[np.int64]:
+        return self.number * BLOCK_EVENTS + np.arange(self.events)
+
+    @property
+    def hypothesis(self) -> NDArray[np.float64]:
+        """``(events, n_masses)``"""
+        masses = self.params.hypotheses
+        return np.array(masses)[self.event_numbers % len(masses)] if masses else np.empty((self.events, 0))
 
 
 def generate(
@@ -60,9 +76,13 @@ def generate(
     sample: str,
     path: Path,
     workers: int,
+    beams: str | None = None,
+    settings: Mapping[str, Any] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> SimulatedSample:
     """Generate ``events`` collisions and write those with at least one track of each charge.
+
+    ``beams``: the process' own by default. ``settings``: of the process' parameters.
 
     The events depend on ``process``, ``seed`` and ``sample``, not on ``workers``; a longer sample begins with the whole
     blocks of a shorter one. ``on_progress`` is told how many more events are done. Raises :class:`ConfigError` for an
@@ -72,8 +92,10 @@ def generate(
     for name, value, least in (("events", events, 1), ("seed", seed, 0), ("workers", workers, 1)):
         if value < least:
             raise ConfigError(f"{name} of sample '{sample}' must be at least {least}; got {value}", where=name)
+    params = chosen.params.model_validate(dict(settings or {}))
+    nominal = beams_named(beams or chosen.beams)
     blocks = [
-        Block(process, sample, seed, number, min(BLOCK_EVENTS, events - number * BLOCK_EVENTS))
+        Block(process, sample, seed, number, min(BLOCK_EVENTS, events - number * BLOCK_EVENTS), nominal, params)
         for number in range(-(-events // BLOCK_EVENTS))
     ]
     begun = time.monotonic()
@@ -82,7 +104,10 @@ def generate(
         "events": events,
         "seed": seed,
         "sample": sample,
-        "cross_section_nb": chosen.cross_section_nb,
+        "cross_section_nb": chosen.cross_section(nominal, params),
+        "beams": nominal.name,
+        "settings": params.model_dump(mode="json"),
+        "generated": generated_by_hypothesis(events, params),
         "filter": FILTER,
         "version": FORMAT_VERSION,
     }
@@ -107,15 +132,23 @@ def simulate_block(block: Block) -> Events:
     stream = SeedSequence([block.seed, sample, block.number])
     rng = Generator(Philox(stream))
     pythia_seed = 1 + int(stream.generate_state(2)[1]) % _PYTHIA_SEEDS
-    generated = process.generate_block(rng, block.events, pythia_seed)
-    collisions = collide(rng, generated, process.nominal_beams, resonant=process.resonant)
+    setting = Setting(block.beams, pythia_seed, block.params, block.hypothesis)
+    generated = process.generate_block(rng, block.events, setting)
+    collisions = collide(rng, generated, block.beams, resonant=process.resonant)
     n = block.events
     identity = {
         "__experiment__": np.full(n, FIRST_EXPERIMENT + process.number),
         "__run__": np.full(n, run_number(block.seed, block.sample)),
-        "__event__": block.number * BLOCK_EVENTS + np.arange(n),
+        "__event__": block.event_numbers,
+        **dict(zip(MASSES, setting.hypothesis.T, strict=False)),
     }
     return detect(rng, collisions, identity=identity)
+
+
+def generated_by_hypothesis(events: int, params: ProcessParams) -> list[list[float]]:
+    """``[mass, ..., events]`` for every hypothesis of a sample."""
+    masses = params.hypotheses
+    return [[*hypothesis, len(range(i, events, len(masses)))] for i, hypothesis in enumerate(masses)]
 
 
 def run_number(seed: int, sample: str) -> int:

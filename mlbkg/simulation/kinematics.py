@@ -78,16 +78,20 @@ def fermion_pair_direction(rng: Generator, n: int, mass: Any, fermion_mass: Any)
     return direction(cos_theta, rng.uniform(-np.pi, np.pi, n))
 
 
-def _at_angle(axis: FourVector, cos_theta: Array, phi: Array) -> FourVector:
-    """Unit vectors at the angle ``theta`` to the unit vectors ``axis``, turned by ``phi`` about them."""
-    local = direction(cos_theta, phi)
+def turned(vector: FourVector, axis: FourVector) -> FourVector:
+    """``vector`` after the rotation that takes the z axis to the unit vector ``axis``."""
     transverse = axis.pt
     safe = np.where(transverse > 0.0, transverse, 1.0)
     cos_phi, sin_phi = np.where(transverse > 0.0, axis.px / safe, 1.0), axis.py / safe
-    along = axis.pz * local.px + transverse * local.pz
+    along = axis.pz * vector.px + transverse * vector.pz
     return FourVector(
-        local.e,
-        cos_phi * along - sin_phi * local.py,
-        sin_phi * along + cos_phi * local.py,
-        axis.pz * local.pz - transverse * local.px,
+        vector.e,
+        cos_phi * along - sin_phi * vector.py,
+        sin_phi * along + cos_phi * vector.py,
+        axis.pz * vector.pz - transverse * vector.px,
     )
+
+
+def _at_angle(axis: FourVector, cos_theta: Array, phi: Array) -> FourVector:
+    """Unit vectors at the angle ``theta`` to the unit vectors ``axis``, turned by ``phi`` about them."""
+    return turned(direction(cos_theta, phi), axis)

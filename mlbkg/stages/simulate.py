@@ -10,9 +10,10 @@ from typing import Any
 
 from mlbkg.config.load import LoadedConfig, load
 from mlbkg.config.scale import OPTION
-from mlbkg.config.schema import SampleConfig
+from mlbkg.config.schema import SampleConfig, Simulate
 from mlbkg.errors import ConfigError
 from mlbkg.ntuples.files import metadata
+from mlbkg.simulation.base import PROCESSES
 from mlbkg.simulation.generate import generate
 from mlbkg.stages.progress import NoProgress, Progress
 
@@ -81,9 +82,23 @@ def _make(sample: SampleConfig, seed: int, *, force: bool, workers: int, progres
         sample=sample.name,
         path=path,
         workers=workers,
+        beams=sample.simulate.beams,
+        settings=sample.simulate.settings,
         on_progress=advance,
     )
     return SimulatedFile(sample.name, str(path), made.events_generated, made=True, seconds=made.seconds)
+
+
+def _settings(simulate: Simulate, seed: int) -> dict[str, Any]:
+    """What a file must say of itself to be the one that is wanted."""
+    process = PROCESSES[simulate.process]
+    return {
+        "process": simulate.process,
+        "events": simulate.events,
+        "seed": seed,
+        "beams": simulate.beams or process.beams,
+        "settings": process.params.model_validate(simulate.settings).model_dump(mode="json"),
+    }
 
 
 def _refuse_other_settings(loaded: LoadedConfig, samples: Sequence[SampleConfig]) -> None:
@@ -92,7 +107,7 @@ def _refuse_other_settings(loaded: LoadedConfig, samples: Sequence[SampleConfig]
         path = output_path(sample)
         if sample.simulate is None or not path.is_file():
             continue
-        wanted = {"process": sample.simulate.process, "events": sample.simulate.events, "seed": loaded.config.seed}
+        wanted = _settings(sample.simulate, loaded.config.seed)
         found = metadata(str(path))
         differing = [
             f"{key} {found.get(key)!r}, config says {value!r}" for key, value in wanted.items() if found.get(key) != value

@@ -5,10 +5,14 @@ import pytest
 
 from mlbkg.physics.beams import BEAMS
 from mlbkg.physics.constants import M_UPSILON_3S
-from mlbkg.simulation.base import PROCESSES
+from mlbkg.simulation.base import PROCESSES, ProcessParams, Setting
 from mlbkg.simulation.collisions import beam_energies, collide
 
 N = 100_000
+
+
+def setting(pythia_seed: int) -> Setting:
+    return Setting(BEAMS["Y3S"], pythia_seed, ProcessParams(), np.empty((0, 0)))
 
 
 def test_spread_of_the_centre_of_mass_energy() -> None:
@@ -33,7 +37,7 @@ def test_a_narrow_resonance_takes_only_beams_of_its_mass() -> None:
 
 @pytest.mark.parametrize(("name", "resonant"), [("upsilon3s_generic", True), ("tau_pair", False)])
 def test_the_laboratory_holds_the_momentum_of_the_beams(name: str, resonant: bool) -> None:
-    made = PROCESSES[name].generate_block(np.random.default_rng(3), 500, 4)
+    made = PROCESSES[name].generate_block(np.random.default_rng(3), 500, setting(4))
     lab = collide(np.random.default_rng(5), made, BEAMS["Y3S"], resonant=resonant)
     total = [np.bincount(lab.event, weights=component) for component in lab.momentum]
     angle = BEAMS["Y3S"].half_crossing_angle

@@ -132,6 +132,8 @@ def test_calorimeter_resolution() -> None:
 
 def test_photons_in_gaps_leak_into_the_klm() -> None:
     gap, inside = (shoot(22, p=1.0, degrees=degrees) for degrees in (129.7, 90.0))
+    # half of them are lost, and a third of the energy is seen of the others
+    assert signal_clusters(gap).size / N == pytest.approx(0.99 * 0.5, abs=binomial(0.5))
     assert signal_clusters(gap).mean() == pytest.approx(0.30, abs=0.01)
     assert gap.counts["klm"].mean() == pytest.approx(0.8, abs=binomial(0.8))
     assert inside.counts["klm"].sum() == 0

@@ -13,10 +13,15 @@ import uproot
 
 from mlbkg.errors import ConfigError, MlbkgError, UnknownNameError
 from mlbkg.ntuples.read import metadata
+from mlbkg.physics.beams import BEAMS
 from mlbkg.simulation import generate as module
-from mlbkg.simulation.base import PROCESSES, Generated, Process
+from mlbkg.simulation.base import PROCESSES, Generated, Process, ProcessParams, Setting
 from mlbkg.simulation.events import COLLECTIONS, EVENT
 from mlbkg.simulation.generate import Block, SimulatedSample, generate, simulate_block
+
+
+def block(sample: str, *, seed: int, number: int) -> Block:
+    return Block("upsilon1s_invisible", sample, seed, number, 100, BEAMS["Y3S"], ProcessParams())
 
 
 def make(
@@ -44,12 +49,12 @@ def test_workers_do_not_change_the_events(tmp_path: Path) -> None:
 
 
 def test_seeds_and_samples_change_the_events() -> None:
-    first = simulate_block(Block("upsilon1s_invisible", "a", 1, 0, 100))
-    for other in (Block("upsilon1s_invisible", "a", 2, 0, 100), Block("upsilon1s_invisible", "b", 1, 0, 100)):
+    first = simulate_block(block("a", seed=1, number=0))
+    for other in (block("a", seed=2, number=0), block("b", seed=1, number=0)):
         second = simulate_block(other)
         assert not np.array_equal(first.event["mc_dipion_mass"], second.event["mc_dipion_mass"])
         assert first.event["__run__"][0] != second.event["__run__"][0]
-    next_block = simulate_block(Block("upsilon1s_invisible", "a", 1, 1, 100))
+    next_block = simulate_block(block("a", seed=1, number=1))
     assert not np.array_equal(first.event["mc_dipion_mass"], next_block.event["mc_dipion_mass"])
 
 
@@ -71,14 +76,14 @@ def test_the_file_keeps_the_contract(tmp_path: Path, process: str) -> None:
     assert ak.all(pt[:, 1:] <= pt[:, :-1])
     found = metadata(str(path))
     assert found["filter_efficiency"] == pytest.approx(made.events_written / 2_500)
-    expected = {"process": process, "events": 2_500, "seed": 3, "sample": "sample", "version": 1}
+    expected = {"process": process, "events": 2_500, "seed": 3, "sample": "sample", "version": 2, "beams": "Y3S"}
     assert expected.items() <= found.items()
-    assert found["cross_section_nb"] == PROCESSES[process].cross_section_nb
+    assert found["cross_section_nb"] == PROCESSES[process].cross_section(BEAMS["Y3S"], PROCESSES[process].params())
 
 
 def test_a_process_is_one_registered_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def one_pion_pair(rng: np.random.Generator, n: int, pythia_seed: int) -> Generated:
-        return PROCESSES["upsilon1s_invisible"].generate_block(rng, n, pythia_seed)
+    def one_pion_pair(rng: np.random.Generator, n: int, setting: Setting) -> Generated:
+        return PROCESSES["upsilon1s_invisible"].generate_block(rng, n, setting)
 
     monkeypatch.setitem(
         PROCESSES._items, "mine", Process("mine", 99, "mine", one_pion_pair, cross_section_nb=None, resonant=True)

@@ -10,7 +10,7 @@ from mlbkg.physics.beams import BEAMS, Beams
 from mlbkg.physics.constants import M_TAU, M_UPSILON_3S
 from mlbkg.physics.lorentz import FourVector
 from mlbkg.simulation.acceptance import CDC, inside
-from mlbkg.simulation.base import PROCESSES, Generated
+from mlbkg.simulation.base import PROCESSES, Generated, ProcessParams, Setting
 from mlbkg.simulation.bottomonium import LEVELS, pythia_settings
 from mlbkg.simulation.collisions import collide
 from mlbkg.simulation.fermion_pairs import fermion_pairs
@@ -19,6 +19,10 @@ from mlbkg.simulation.particles import charge
 from mlbkg.simulation.pythia import HARD_FINAL, _batch, decayed
 
 N = 10_000
+
+
+def setting(pythia_seed: int) -> Setting:
+    return Setting(BEAMS["Y3S"], pythia_seed, ProcessParams(), np.empty((0, 0)))
 
 
 def fraction_of_two_prongs(made: Generated, beams: Beams) -> tuple[float, float]:
@@ -50,7 +54,7 @@ def test_most_tau_pairs_look_like_two_tracks() -> None:
 
 
 def test_quark_flavours_follow_their_cross_sections() -> None:
-    made = PROCESSES["continuum_qq"].generate_block(np.random.default_rng(7), N, 8)
+    made = PROCESSES["continuum_qq"].generate_block(np.random.default_rng(7), N, setting(8))
     # Belle II's uu, dd, ss, cc cross sections at 10.58 GeV in nb
     reference = {2: 1.605, 1: 0.401, 3: 0.383, 4: 1.329}
     for flavour, cross_section in reference.items():
@@ -68,7 +72,7 @@ def test_every_level_leads_down_and_no_more_than_everything_decays() -> None:
 
 
 def test_generic_decays_of_the_upsilon_3s() -> None:
-    made = PROCESSES["upsilon3s_generic"].generate_block(np.random.default_rng(9), N, 10)
+    made = PROCESSES["upsilon3s_generic"].generate_block(np.random.default_rng(9), N, setting(10))
     energy = np.bincount(made.event, weights=made.momentum.e, minlength=N)
     np.testing.assert_allclose(energy, M_UPSILON_3S, atol=1e-6)
     direct = made.mode > 0
@@ -95,7 +99,7 @@ def test_neutral_kaons_decay_away_from_the_origin() -> None:
 
 
 def test_taus_and_leptons_of_the_upsilon_1s() -> None:
-    made = PROCESSES["upsilon1s_leptonic"].generate_block(np.random.default_rng(11), N, 12)
+    made = PROCESSES["upsilon1s_leptonic"].generate_block(np.random.default_rng(11), N, setting(12))
     # B(ee) : B(mumu) : B(tautau) = 2.38 : 2.48 : 2.60
     for lepton, expected in ((11, 0.319), (13, 0.332), (15, 0.349)):
         assert (made.mode == lepton).mean() == pytest.approx(expected, abs=5 * 0.47 / np.sqrt(N))
@@ -140,9 +144,9 @@ def test_a_setting_that_pythia_does_not_know() -> None:
 
 def test_what_pythia_did_before_does_not_matter() -> None:
     process = import_module("mlbkg.simulation.processes.upsilon3s_generic")
-    first = process.generate_block(np.random.default_rng(13), 500, 14)
-    process.generate_block(np.random.default_rng(15), 700, 16)
-    again = process.generate_block(np.random.default_rng(13), 500, 14)
+    first = process.generate_block(np.random.default_rng(13), 500, setting(14))
+    process.generate_block(np.random.default_rng(15), 700, setting(16))
+    again = process.generate_block(np.random.default_rng(13), 500, setting(14))
     np.testing.assert_array_equal(first.pdg, again.pdg)
     np.testing.assert_array_equal(np.array(first.momentum), np.array(again.momentum))
 

@@ -7,7 +7,7 @@ from mlbkg.physics.beams import BEAMS
 from mlbkg.physics.constants import M_PION
 from mlbkg.physics.lorentz import FourVector
 from mlbkg.simulation.acceptance import CDC, inside
-from mlbkg.simulation.base import PROCESSES
+from mlbkg.simulation.base import PROCESSES, ProcessParams, Setting
 from mlbkg.simulation.collisions import Collisions, collide
 from mlbkg.simulation.detector import Events
 from mlbkg.simulation.generate import Block, simulate_block
@@ -16,19 +16,27 @@ Y3S = BEAMS["Y3S"]
 BLOCK = 10_000
 
 
+def setting(pythia_seed: int) -> Setting:
+    return Setting(BEAMS["Y3S"], pythia_seed, ProcessParams(), np.empty((0, 0)))
+
+
 @pytest.fixture(scope="module")
 def signal() -> list[Events]:
-    return [simulate_block(Block("upsilon1s_invisible", "signal", 1, number, BLOCK)) for number in range(4)]
+    return [
+        simulate_block(Block("upsilon1s_invisible", "signal", 1, number, BLOCK, Y3S, ProcessParams())) for number in range(4)
+    ]
 
 
 @pytest.fixture(scope="module")
 def leptonic() -> dict[str, np.ndarray]:
-    blocks = [simulate_block(Block("upsilon1s_leptonic", "peaking", 1, number, BLOCK)) for number in range(6)]
+    blocks = [
+        simulate_block(Block("upsilon1s_leptonic", "peaking", 1, number, BLOCK, Y3S, ProcessParams())) for number in range(6)
+    ]
     return {name: np.concatenate([block.event[name] for block in blocks]) for name in blocks[0].event}
 
 
 def collisions(name: str, n: int) -> Collisions:
-    made = PROCESSES[name].generate_block(np.random.default_rng(1), n, 2)
+    made = PROCESSES[name].generate_block(np.random.default_rng(1), n, setting(2))
     return collide(np.random.default_rng(3), made, Y3S, resonant=True)
 
 

@@ -85,3 +85,50 @@ def test_the_command_line(config: Path) -> None:
     assert [file["events"] for file in json.loads(answered.stdout)["files"]] == [50, 100]
     refused = CliRunner().invoke(app, ["simulate", str(config), "--scale", "0", "--quiet"])
     assert refused.exit_code == 2
+
+
+SETTINGS = """\
+analysis: small
+candidates: {pair: mumu}
+samples:
+  - name: signal
+    role: signal
+    files: data/signal.root
+    simulate: {process: zprime_mumu, events: 101, masses: [1.0, 3.0]}
+  - name: eemumu
+    role: background
+    files: data/eemumu.root
+    simulate: {process: two_photon_mumu, events: 100, beams: Y4S, min_pt: 0.2}
+features: [EROE]
+"""
+
+
+def test_beams_and_settings_are_written_and_compared(config: Path) -> None:
+    config.write_text(SETTINGS, encoding="utf-8")
+    made = [metadata(file.path) for file in simulate(config, workers=1).files]
+    assert [(found["beams"], found["settings"]) for found in made] == [
+        ("Y4S", {"masses": [1.0, 3.0]}),
+        ("Y4S", {"theta_degrees": [15.0, 152.0], "min_pt": 0.2, "min_mass": 0.0}),
+    ]
+    # event i has the mass i modulo 2
+    assert [found["generated"] for found in made] == [[[1.0, 51], [3.0, 50]], []]
+    assert [file.made for file in simulate(config, workers=1).files] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "difference"),
+    [
+        ("masses: [1.0, 3.0]", "masses: [1.0, 2.0]", "settings {'masses': [1.0, 3.0]}, config says {'masses': [1.0, 2.0]}"),
+        ("beams: Y4S, ", "", "beams 'Y4S', config says 'Y3S'"),
+    ],
+)
+def test_files_of_other_beams_or_settings_are_refused(config: Path, old: str, new: str, difference: str) -> None:
+    config.write_text(SETTINGS, encoding="utf-8")
+    simulate(config, workers=1)
+    config.write_text(SETTINGS.replace(old, new), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        simulate(config, workers=1)
+    (refused,) = caught.value.details
+    assert refused.endswith(f" was made with {difference}")
+    assert simulate(config, workers=1, force=True).files[0].made
+    assert [file.made for file in simulate(config, workers=1).files] == [False, False]

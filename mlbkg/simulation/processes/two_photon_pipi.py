@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from numpy.random import Generator
 
-from mlbkg.physics.beams import BEAMS
-from mlbkg.simulation.base import Generated, process
-from mlbkg.simulation.two_photon import generate
+from mlbkg.simulation.base import Generated, Setting, process
+from mlbkg.simulation.two_photon import Fiducial, fiducial_cross_section, generate
 
 
 @process(
     "two_photon_pipi",
     number=6,
-    description="e⁺e⁻ → e⁺e⁻ π⁺π⁻ by two photons, both particles at 15-152 degrees with pT > 45 MeV",
-    cross_section_nb=1.96,
+    description="e⁺e⁻ → e⁺e⁻ π⁺π⁻ by two photons, both particles at 15-152 degrees with pT > 45 MeV if not set otherwise",
+    cross_section_nb=partial(fiducial_cross_section, name="pipi"),
     resonant=False,
+    params=Fiducial,
 )
-def generate_block(rng: Generator, n: int, pythia_seed: int) -> Generated:
-    return generate(rng, n, "pipi", BEAMS["Y3S"])
+def generate_block(rng: Generator, n: int, setting: Setting) -> Generated:
+    assert isinstance(setting.params, Fiducial)
+    return generate(rng, n, "pipi", setting.beams, setting.params)

@@ -8,7 +8,7 @@ from numpy.random import Generator
 from mlbkg.physics.constants import M_UPSILON_3S
 from mlbkg.physics.dipion import UPSILON_3S_TO_1S
 from mlbkg.physics.lorentz import FourVector
-from mlbkg.simulation.base import Generated, process
+from mlbkg.simulation.base import Generated, Setting, process
 from mlbkg.simulation.kinematics import at_rest, dipion_transition
 
 INVISIBLE = 12
@@ -23,7 +23,7 @@ INVISIBLE = 12
     cross_section_nb=4.35 * 0.0437,
     resonant=True,
 )
-def generate_block(rng: Generator, n: int, pythia_seed: int) -> Generated:
+def generate_block(rng: Generator, n: int, setting: Setting) -> Generated:
     first, second, _, mass = dipion_transition(rng, at_rest(M_UPSILON_3S, n), UPSILON_3S_TO_1S)
     return Generated(
         n_events=n,

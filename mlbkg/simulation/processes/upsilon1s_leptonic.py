@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numpy.random import Generator
 
-from mlbkg.simulation.base import Generated, process
+from mlbkg.simulation.base import Generated, Setting, process
 from mlbkg.simulation.bottomonium import leptonic
 
 
@@ -15,5 +15,5 @@ from mlbkg.simulation.bottomonium import leptonic
     cross_section_nb=4.35 * 0.0437 * (0.0238 + 0.0248 + 0.0260),
     resonant=True,
 )
-def generate_block(rng: Generator, n: int, pythia_seed: int) -> Generated:
-    return leptonic(rng, n, pythia_seed)
+def generate_block(rng: Generator, n: int, setting: Setting) -> Generated:
+    return leptonic(rng, n, setting.pythia_seed)

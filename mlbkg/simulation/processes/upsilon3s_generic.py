@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numpy.random import Generator
 
-from mlbkg.simulation.base import Generated, process
+from mlbkg.simulation.base import Generated, Setting, process
 from mlbkg.simulation.bottomonium import inclusive
 
 
@@ -16,5 +16,5 @@ from mlbkg.simulation.bottomonium import inclusive
     cross_section_nb=4.35,
     resonant=True,
 )
-def generate_block(rng: Generator, n: int, pythia_seed: int) -> Generated:
-    return inclusive(rng, n, pythia_seed)
+def generate_block(rng: Generator, n: int, setting: Setting) -> Generated:
+    return inclusive(rng, n, setting.pythia_seed)
