@@ -52,8 +52,12 @@ def _pair(columns: Columns, setting: Setting) -> Iterable[Any]:
     return four_vector(columns, "daughter0").plus(four_vector(columns, "daughter1"))
 
 
-def _pair_cms(columns: Columns, setting: Setting) -> Iterable[Any]:
-    return setting.beams.to_cms(four_vector(columns, "pair"))
+def _in_cms(prefix: str) -> Group:
+    def compute(columns: Columns, setting: Setting) -> Iterable[Any]:
+        return setting.beams.to_cms(four_vector(columns, prefix))
+
+    description = f"of the {prefix}, nominal centre-of-mass frame, z along the electron beam"
+    return Group(named(f"{prefix}_cms"), "candidate", "GeV", description, named(prefix), compute)
 
 
 def _beam(columns: Columns, setting: Setting) -> Iterable[Any]:
@@ -89,7 +93,7 @@ GROUPS = (
     _energy(0),
     _energy(1),
     Group(named("pair"), "candidate", "GeV", "of the pair", (*named("daughter0"), *named("daughter1")), _pair),
-    Group(named("pair_cms"), "candidate", "GeV", "of the pair, nominal centre-of-mass frame", named("pair"), _pair_cms),
+    *(_in_cms(prefix) for prefix in ("pair", "daughter0", "daughter1")),
     Group((*named("beam"), "sqrt_s"), "constant", "GeV", "nominal e+e- system, of mass sqrt_s", (), _beam),
     Group(
         ("is_signal",),

@@ -134,10 +134,11 @@ def opening_angle(columns: Columns) -> NDArray[Any]:
     first, second = four_vector(columns, "daughter0"), four_vector(columns, "daughter1")
     scalar = first.px * second.px + first.py * second.py + first.pz * second.pz
     # the arc tangent keeps small angles exact, where the arc cosine of the same cosine loses half the digits
-    return np.asarray(np.arctan2(np.sqrt(_cross_squared(first, second)), scalar))
+    return np.asarray(np.arctan2(np.sqrt(cross_squared(first, second)), scalar))
 
 
-def _cross_squared(a: FourVector, b: FourVector) -> NDArray[Any]:
+def cross_squared(a: FourVector, b: FourVector) -> NDArray[Any]:
+    """Of the vector product of the momenta."""
     square: NDArray[Any] = (
         (a.py * b.pz - a.pz * b.py) ** 2 + (a.pz * b.px - a.px * b.pz) ** 2 + (a.px * b.py - a.py * b.px) ** 2
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ CLUSTER_ENERGY = "cluster_energy"
 
 def _extreme(of_two: Any, name: str) -> Compute:
     return lambda columns: np.asarray(of_two(columns[f"daughter0_{name}"], columns[f"daughter1_{name}"]))
+
+
+def _of_one(daughter: int, name: str) -> Compute:
+    return lambda columns: np.asarray(columns[f"daughter{daughter}_{name}"])
 
 
 def _extreme_ratio(of_two: Any) -> Compute:
@@ -49,3 +54,25 @@ for _end, _of_two in (("Min", np.minimum), ("Max", np.maximum)):
             description=f"{_which} {_hypothesis} likelihood ratio of the two tracks",
             basf2=f"{_end.lower()}(daughter(0,{_basf2}),daughter(1,{_basf2}))",
         )(_extreme(_of_two, _column))
+
+for _i in (0, 1):
+    feature(
+        f"clusterE{_i}",
+        unit="GeV",
+        needs=(f"daughter{_i}_{CLUSTER_ENERGY}",),
+        description=f"calorimeter energy of track {_i}; 0 without a cluster",
+        basf2=f"daughter({_i},clusterE)",
+    )(_of_one(_i, CLUSTER_ENERGY))
+    feature(
+        f"clusterEoP{_i}",
+        needs=tuple(f"daughter{_i}_{name}" for name in (CLUSTER_ENERGY, *MOMENTUM)),
+        description=f"ratio of calorimeter energy to momentum of track {_i}; 0 without a cluster",
+        basf2=f"daughter({_i},clusterEoP)",
+    )(partial(_energy_over_momentum, daughter=_i))
+    for _hypothesis in ("pion", "electron", "muon"):
+        feature(
+            f"{_hypothesis}ID{_i}",
+            needs=(f"daughter{_i}_{_hypothesis}_id",),
+            description=f"{_hypothesis} likelihood ratio of track {_i}",
+            basf2=f"daughter({_i},{_hypothesis}ID)",
+        )(_of_one(_i, f"{_hypothesis}_id"))

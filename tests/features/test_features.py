@@ -90,10 +90,21 @@ def test_value_does_not_depend_on_the_chunk(name: str, events: dict[str, Any], t
     assert np.array_equal(FEATURES[name](some), whole[::3], equal_nan=True)
 
 
+# The same of any pair, named after what is in it
+SYNONYMS = {"MLL": "MPiPi", "PLL": "PPiPi", "AngleLL": "AnglePiPi", "CosHelicityLL": "CosHelicityPiPi"}
+
+
 def test_basf2_names() -> None:
-    names = [FEATURES[name].basf2 for name in FEATURES if FEATURES[name].basf2]
+    names = [FEATURES[name].basf2 for name in FEATURES if FEATURES[name].basf2 and name not in SYNONYMS]
     assert len(set(names)) == len(names)
     assert set(names) >= BASF2_NAMES
+
+
+@pytest.mark.parametrize("name", SYNONYMS)
+def test_synonyms(name: str, table: CandidateTable) -> None:
+    of_leptons, of_pions = FEATURES[name], FEATURES[SYNONYMS[name]]
+    assert (of_leptons.basf2, of_leptons.unit) == (of_pions.basf2, of_pions.unit)
+    assert np.array_equal(of_leptons(table), of_pions(table), equal_nan=True)
 
 
 def test_neutral_features_without_neutrals(make_events: Any) -> None:
