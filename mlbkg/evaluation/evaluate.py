@@ -17,6 +17,7 @@ from mlbkg.evaluation.metrics import Ranking, rank
 from mlbkg.evaluation.overtraining import Overtraining, overtraining
 from mlbkg.evaluation.sculpting import Sculpting, sculpting
 from mlbkg.evaluation.working_point import (
+    ByCurve,
     ByPunzi,
     BySignalEfficiency,
     PunziScan,
@@ -108,7 +109,7 @@ def evaluate(inputs: EvaluationInputs) -> Evaluation:
             of.features, feature_names=of.feature_names, spectators=of.spectators, score=of.score,
             label=of.label, weight=of.weight,
         ),
-        sculpting=_all_spectators(of, threshold=point.threshold),
+        sculpting=_all_spectators(of, threshold=_thresholds(of.working_point, point)),
         scores=distribution(
             "score", of.score, of.label, of.weight, of.category,
             category_names=of.category_names, event_index=of.event_index,
@@ -128,14 +129,20 @@ def _working_point(rule: Rule, of: EvaluationInputs) -> WorkingPoint:
     )
 
 
-def _all_spectators(of: EvaluationInputs, *, threshold: float) -> tuple[Sculpting, ...]:
+def _thresholds(rule: Rule, point: WorkingPoint) -> Array:
+    """One for all candidates, or one for each."""
+    return rule.curve(rule.values).astype(np.float64) if isinstance(rule, ByCurve) else np.array(point.threshold)
+
+
+def _all_spectators(of: EvaluationInputs, *, threshold: Array) -> tuple[Sculpting, ...]:
     """Those that some background has: a quantity of the true signal, say, has no background shape to watch."""
     background = of.label == 0
     there = {name: value for name, value in of.spectators.items() if np.isfinite(value[background]).any()}
     return tuple(
         sculpting(
             name, np.asarray(value, dtype=np.float64)[background], of.score[background], of.weight[background],
-            of.event_index[background], threshold=threshold, seed=of.seed + number,
+            of.event_index[background], threshold=np.broadcast_to(threshold, of.score.shape)[background],
+            seed=of.seed + number,
         )
         for number, (name, value) in enumerate(there.items())
     )  # fmt: skip

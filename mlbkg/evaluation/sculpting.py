@@ -47,13 +47,14 @@ class Sculpting:
 
 
 def sculpting(
-    spectator: str, value: Array, score: Array, weight: Array, event_index: Events, *, threshold: float, seed: int
+    spectator: str, value: Array, score: Array, weight: Array, event_index: Events, *, threshold: float | Array, seed: int
 ) -> Sculpting:
-    """Background rows only; the working point is ``score >= threshold``."""
+    """Background rows only; the working point is ``score >= threshold``, one for all or one for each row."""
+    passed = score >= threshold
     there = np.isfinite(value)
     missing = 1 - float(weight[there].sum() / weight.sum())
     value, score, weight, event_index = value[there], score[there], weight[there], event_index[there]
-    passed = score >= threshold
+    passed = passed[there]
     enough = all(_effective(weight[rows], event_index[rows]) >= FEWEST_EVENTS for rows in (passed, ~passed))
     edges = shape_edges(value)
     before, after, covariance, kept = _shapes(value, passed, weight, event_index, edges=edges)

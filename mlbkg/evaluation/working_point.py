@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlbkg.evaluation.estimates import Array, Efficiency, Estimate, Events, check_weights, efficiency
 from mlbkg.evaluation.metrics import float32_floor, threshold_at
+from mlbkg.evaluation.threshold_curve import ThresholdCurve
 
 SCAN_POINTS = 400
 MINIMUM_EFFECTIVE_BACKGROUND = 10.0
@@ -47,7 +48,16 @@ class Found:
     threshold: float
 
 
-Rule = ByScore | BySignalEfficiency | ByPunzi | Found
+@dataclass(frozen=True)
+class ByCurve:
+    """``score >= curve(values)``, found by something that is called ``name``. values: ``(n,)`` of the curve's variable."""
+
+    name: str
+    curve: ThresholdCurve
+    values: Array
+
+
+Rule = ByScore | BySignalEfficiency | ByPunzi | Found | ByCurve
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,9 @@ class CategoryYield:
 
 @dataclass(frozen=True)
 class WorkingPoint:
-    """Selection ``score >= threshold``. Yields are sums of physics weights.
+    """Selection ``score >= threshold``, or ``score >= curve(variable)``; ``threshold`` is then the curve's lowest.
+
+    Yields are sums of physics weights.
 
     The background yield's error adds the categories' in quadrature: a category of which nothing is kept still counts with
     the error that its statistics leave open.
@@ -94,6 +106,12 @@ class WorkingPoint:
     signal_yield: Estimate
     background_yield: Estimate
     categories: tuple[CategoryYield, ...]
+    curve: ThresholdCurve | None = None
+
+    @property
+    def cut(self) -> str:
+        """``"score >= 0.5"``, or ``"score >= t(m2Recoil)"``."""
+        return self.curve.cut if self.curve else f"score >= {self.threshold:.6g}"
 
 
 def punzi_s_min(background: Any, *, a: float, b: float) -> Any:
@@ -153,7 +171,8 @@ def working_point(
     check_weights(weight, label)
     signal = label == 1
     threshold = find_threshold(rule, score, label, weight, event_index)
-    passed = score >= threshold
+    curve = rule.curve if isinstance(rule, ByCurve) else None
+    passed = score >= (rule.curve(rule.values) if isinstance(rule, ByCurve) else threshold)
     categories = tuple(
         _category_yield(name, passed, weight, event_index, rows=~signal & (category == number))
         for number, name in enumerate(category_names)
@@ -171,11 +190,12 @@ def working_point(
             math.sqrt(sum(line.background_yield.error**2 for line in categories)),
         ),
         categories=categories,
+        curve=curve,
     )
 
 
 def find_threshold(rule: Rule, score: Array, label: NDArray[np.int8], weight: Array, event_index: Events) -> float:
-    """The float32 number that ``rule`` stands for on these scores."""
+    """The float32 number that ``rule`` stands for on these scores; the lowest of a curve."""
     signal = label == 1
     match rule:
         case ByScore(threshold) | Found(_, threshold):
@@ -185,6 +205,8 @@ def find_threshold(rule: Rule, score: Array, label: NDArray[np.int8], weight: Ar
         case ByPunzi(a, b):
             scan = punzi_scan(score, label, weight, event_index, a=a, b=b)
             return float(scan.threshold[scan.best])
+        case ByCurve(_, curve, _):
+            return curve.lowest
 
 
 def spelled(rule: Rule) -> str:
@@ -196,7 +218,7 @@ def spelled(rule: Rule) -> str:
             return f"signal efficiency {share:g}"
         case ByPunzi(a, b):
             return f"Punzi a = {a:g}, b = {b:g}"
-        case Found(name, _):
+        case Found(name, _) | ByCurve(name, _, _):
             return name
 
 

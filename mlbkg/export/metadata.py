@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from mlbkg.errors import MlbkgError
+from mlbkg.evaluation.threshold_curve import ThresholdCurve
 
 FORMAT = 1
 """Raised when a file's meaning changes; older programs then refuse it."""
@@ -35,12 +36,24 @@ class FeatureInfo:
 
 @dataclass(frozen=True)
 class WorkingPointInfo:
-    """Selection ``output >= threshold`` and what it keeps, out of fold."""
+    """Selection ``output >= threshold``, or ``output >= curve(variable)``, and what it keeps, out of fold.
+
+    ``threshold``: with a curve, its lowest, which is no selection by itself.
+    """
 
     name: str
     threshold: float
     signal_efficiency: float
     background_efficiency: float
+    curve: ThresholdCurve | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Without the key ``curve`` where there is none: what older programs read, and nothing that they would overlook."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_plain(cls, entry: Mapping[str, Any]) -> WorkingPointInfo:
+        return cls(**{**entry, "curve": ThresholdCurve.from_plain(entry["curve"]) if "curve" in entry else None})
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,8 @@ class ModelMetadata:
 
     def to_props(self) -> dict[str, str]:
         """Property -> text, sorted. ``analysis``, ``title``, ``backend``, ``salt`` are bare text, the others JSON."""
-        plain = {**asdict(self), "config_sha256": self.config_sha256, "format": FORMAT}
+        points = [point.to_plain() for point in self.working_points]
+        plain = {**asdict(self), "working_points": points, "config_sha256": self.config_sha256, "format": FORMAT}
         props = {name: value if isinstance(value, str) else _json(value) for name, value in plain.items()}
         return {PREFIX + name: props[name] for name in sorted(props)}
 
@@ -97,7 +111,7 @@ class ModelMetadata:
                     **found,
                     "features": tuple(FeatureInfo(**_with_tuples(entry)) for entry in found["features"]),
                     "event_id": tuple(found["event_id"]),
-                    "working_points": tuple(WorkingPointInfo(**entry) for entry in found["working_points"]),
+                    "working_points": tuple(WorkingPointInfo.from_plain(entry) for entry in found["working_points"]),
                 }
             )
         except (KeyError, TypeError, ValueError) as error:

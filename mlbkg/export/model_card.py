@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mlbkg.export.metadata import ModelMetadata
+from mlbkg.evaluation.threshold_curve import ThresholdCurve
+from mlbkg.export.metadata import ModelMetadata, WorkingPointInfo
 from mlbkg.export.parity import ParityReport
 
 
@@ -75,10 +76,22 @@ def _training(metadata: ModelMetadata, text: CardText) -> str:
 
 def _working_points(metadata: ModelMetadata) -> str:
     rows = [
-        (point.name, f"{point.threshold:.6g}", f"{point.signal_efficiency:.4g}", f"{point.background_efficiency:.4g}")
+        (point.name, _threshold(point), f"{point.signal_efficiency:.4g}", f"{point.background_efficiency:.4g}")
         for point in metadata.working_points
     ]
-    return _table(("name", "output at least", "signal efficiency", "background efficiency"), rows)
+    table = _table(("name", "output at least", "signal efficiency", "background efficiency"), rows)
+    curves = [point.curve for point in metadata.working_points if point.curve is not None]
+    return "\n\n".join([table, *map(_curve, curves)])
+
+
+def _threshold(point: WorkingPointInfo) -> str:
+    return f"t({point.curve.variable})" if point.curve else f"{point.threshold:.6g}"
+
+
+def _curve(curve: ThresholdCurve) -> str:
+    rows = [(f"{at:.6g}", f"{threshold:.6g}") for at, threshold in zip(curve.at, curve.threshold, strict=True)]
+    name = curve.variable
+    return f"t({name}) is straight between these, and constant beyond:\n\n{_table((name, f't({name})'), rows)}"
 
 
 def _checks(parity: ParityReport) -> str:

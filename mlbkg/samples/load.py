@@ -28,6 +28,7 @@ class _Task:
     source: SampleSource
     recipe: Recipe
     categories: tuple[str, ...]
+    truth: tuple[str, ...]
     n_folds: int
     salt: str
 
@@ -46,8 +47,9 @@ def load_samples(
     Raises :class:`EmptySampleError` for a source of which nothing is left, and what :func:`stream` raises.
     """
     categories = tuple(dict.fromkeys(source.category for source in sources))
+    truth = tuple(dict.fromkeys(name for source in sources for name in source.truth))
     tasks = [
-        _Task(replace(source, files=(file,)), recipe, categories, n_folds, salt)
+        _Task(replace(source, files=(file,)), recipe, categories, truth, n_folds, salt)
         for source in sources
         for file in source.files
     ]
@@ -86,6 +88,12 @@ def _rows(block: CandidateBlock, task: _Task) -> Sample:
         fold=assign_folds(block.event_id, n_folds=task.n_folds, salt=task.salt),
         category=np.full(n, task.categories.index(task.source.category), dtype=np.int16),
         spectators={name: np.asarray(block.columns[name], dtype=np.float64) for name in task.recipe.spectator_names},
+        truth={
+            name: np.asarray(block.columns.column(name), dtype=np.float64)
+            if name in task.source.truth
+            else np.full(n, np.nan)
+            for name in task.truth
+        },
     )
 
 
@@ -101,4 +109,5 @@ def _no_rows(task: _Task) -> Sample:
         fold=np.empty(0, dtype=np.int8),
         category=np.empty(0, dtype=np.int16),
         spectators={name: np.empty(0) for name in recipe.spectator_names},
+        truth={name: np.empty(0) for name in task.truth},
     )

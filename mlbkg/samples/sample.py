@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ class Sample:
     fold: ``(n_candidates,)`` int8.
     category: ``(n_candidates,)`` int16, index into ``category_names``.
     spectators: name -> ``(n_candidates,)`` float64, never seen by a classifier.
+    truth: branch -> ``(n_candidates,)`` float64, masses that the signal was simulated with; NaN for background.
     """
 
     feature_names: tuple[str, ...]
@@ -31,6 +32,7 @@ class Sample:
     fold: NDArray[np.int8]
     category: NDArray[np.int16]
     spectators: Mapping[str, NDArray[np.float64]]
+    truth: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.label)
@@ -47,6 +49,7 @@ class Sample:
             fold=self.fold[rows],
             category=self.category[rows],
             spectators={name: values[rows] for name, values in self.spectators.items()},
+            truth={name: values[rows] for name, values in self.truth.items()},
         )
 
     def with_features(self, names: Sequence[str]) -> Sample:
@@ -58,7 +61,7 @@ class Sample:
 
 
 def concatenate(samples: Sequence[Sample]) -> Sample:
-    """All rows of samples that have the same features, categories and spectators."""
+    """All rows of samples that have the same features, categories, spectators and truth."""
     first = samples[0]
     if any(s.feature_names != first.feature_names or s.category_names != first.category_names for s in samples):
         raise ValueError("samples to be joined must have the same features and categories")
@@ -72,4 +75,5 @@ def concatenate(samples: Sequence[Sample]) -> Sample:
         fold=np.concatenate([s.fold for s in samples]),
         category=np.concatenate([s.category for s in samples]),
         spectators={name: np.concatenate([s.spectators[name] for s in samples]) for name in first.spectators},
+        truth={name: np.concatenate([s.truth[name] for s in samples]) for name in first.truth},
     )

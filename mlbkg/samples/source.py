@@ -29,6 +29,7 @@ class SampleSource:
     """One sample's files. ``scale`` turns a generator weight into a physics weight: sigma * L / N generated.
 
     hidden: condition on candidates that are dropped before anything counts, cuts or looks at them: the blind range of data.
+    truth: branches with the masses that a candidate was simulated with; only signal has any.
     """
 
     name: str
@@ -40,6 +41,7 @@ class SampleSource:
     cut: str | None = None
     weight: str | None = None
     hidden: str | None = None
+    truth: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class _Reader:
         names = set(self.recipe.library)
         for expression in (*self.cuts, self.weight, self.hidden):
             names.update(expression.names if expression else ())
-        return tuple(sorted({*base_columns(names, self.recipe.library), *self.recipe.event_id}))
+        return tuple(sorted({*base_columns(names, self.recipe.library), *self.recipe.event_id, *self.source.truth}))
 
     @cached_property
     def needed(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbkg.errors import WeightError
+from mlbkg.samples.hypotheses import group_masses
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +94,43 @@ def apply_negative_policy(
         report.sum_after,
     )
     return after, keep, report
+
+
+def flatten(
+    weight: NDArray[np.float64], label: NDArray[np.int8], truth: NDArray[np.float64], *, names: Sequence[str]
+) -> NDArray[np.float64]:
+    """Training weights ``(n,)`` of which every hypothesis of the signal (label 1) has an equal share, its sum kept.
+
+    truth: ``(n, len(names))`` true masses; candidates of one hypothesis have equal rows. That of the background, whose
+    weights stay as they are, is not looked at. Raises :class:`WeightError` for signal without a true mass, and for a
+    hypothesis whose weights do not sum to anything positive.
+    """
+    signal = np.flatnonzero(label == 1)
+    known = np.isfinite(truth[signal]).all(axis=1)
+    if not known.all():
+        raise WeightError(
+            f"{np.count_nonzero(~known)} of {len(signal)} signal candidates have no true mass in {', '.join(names)}",
+            where="training.flatten",
+            hint="Every signal sample needs them; leave out background in the signal files by the sample's `cut:`.",
+        )
+    masses, number = group_masses(truth[signal])
+    sums = np.bincount(number, weights=weight[signal], minlength=len(masses))
+    empty = np.flatnonzero(~(sums > 0))
+    if len(empty):
+        raise WeightError(
+            f"no training weight is left of {len(empty)} of {len(masses)} hypotheses, the first at "
+            f"{spelled_hypothesis(masses[empty[0]], names)}",
+            where="training.flatten",
+            hint="Simulate more of it, or loosen the preselection.",
+        )
+    flat = weight.copy()
+    flat[signal] *= (sums.sum() / len(masses) / sums)[number]
+    return flat
+
+
+def spelled_hypothesis(masses: Iterable[float], names: Sequence[str]) -> str:
+    """``"mc_mass = 4, mc_mass_h = 0.5"``."""
+    return ", ".join(f"{name} = {mass:g}" for name, mass in zip(names, masses, strict=True))
 
 
 def balance(weight: NDArray[np.float64], label: NDArray[np.int8]) -> NDArray[np.float64]:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlbkg.errors import ConfigError, MlbkgError
+from mlbkg.evaluation.threshold_curve import ThresholdCurve
 from mlbkg.ntuples.belle2_names import escape
 from mlbkg.ntuples.files import describe
 from mlbkg.ntuples.write import AtomicRootWriter
@@ -30,16 +32,28 @@ ADDED = ("score", "fold", "physics_weight")
 class ModelUse:
     """The model and how it is used. ``threshold``: selected are scores at or above it.
 
-    keep: columns of the skims, None for all. fit_variable: that is there anyway, as the feature or spectator of that name.
+    keep: columns of the skims, None for all. variables: that are there anyway, as the features or spectators of these names.
     """
 
     model: Path
-    threshold: float
+    threshold: float | ThresholdCurve
     n_folds: int
     salt: str
     keep: tuple[str, ...] | None
     keep_all_candidates: bool
-    fit_variable: str | None = None
+    variables: tuple[str, ...] = ()
+
+    @property
+    def cut(self) -> str:
+        """``"score >= 0.5"``, or ``"score >= t(m2Recoil)"``."""
+        return self.threshold.cut if isinstance(self.threshold, ThresholdCurve) else f"score >= {self.threshold:.6g}"
+
+    def passed(self, block: CandidateBlock, score: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """``(n,)``"""
+        if isinstance(self.threshold, ThresholdCurve):
+            values = np.asarray(block.columns[self.threshold.variable], dtype=np.float64)
+            return np.asarray(score >= self.threshold(values))
+        return np.asarray(score >= np.float32(self.threshold))
 
 
 @dataclass(frozen=True)
@@ -107,7 +121,7 @@ def _select_file(task: _Task) -> SelectedFile | FailedFile:
 def _select(task: _Task) -> SelectedFile:
     source, use = task.source, task.use
     kept = _kept_branches(task)
-    counter = CutCounter(source.name, [*cuts_of(source, task.recipe), f"score >= {use.threshold:.6g}"], 1)
+    counter = CutCounter(source.name, [*cuts_of(source, task.recipe), use.cut], 1)
     last = len(counter.cuts)
     written = selected = 0
     tree = "candidates" if task.recipe.pair else source.tree
@@ -117,7 +131,7 @@ def _select(task: _Task) -> SelectedFile:
     ):
         blocks = stream(source, task.recipe, counter, keep=kept)
         for block, columns in _scored(blocks, task, scorer, kept):
-            passed = columns["score"] >= np.float32(use.threshold)
+            passed = use.passed(block, columns["score"])
             counter.count(last, block.weight[passed])
             selected += int(passed.sum())
             if not use.keep_all_candidates:
@@ -147,12 +161,11 @@ def _begin(
 ) -> Callable[[], tuple[CandidateBlock, dict[str, Any]]]:
     fold = assign_folds(block.event_id, n_folds=task.use.n_folds, salt=task.use.salt)
     scores = scorer.start(block.matrix(task.recipe.feature_names), fold)
-
-    variable = task.use.fit_variable
+    variables = task.use.variables
 
     def finish() -> tuple[CandidateBlock, dict[str, Any]]:
         return block, {
-            **{name: block.columns[name] if name == variable else block.columns.column(name) for name in kept},
+            **{name: block.columns[name] if name in variables else block.columns.column(name) for name in kept},
             "score": scores(),
             "fold": fold.astype(np.int32),
             "physics_weight": block.weight,
@@ -162,9 +175,9 @@ def _begin(
 
 
 def _kept_branches(task: _Task) -> tuple[str, ...]:
-    kept, variable = _wanted(task), task.use.fit_variable
-    if variable is not None:
-        kept = (*(name for name in kept if escape(name) != escape(variable)), variable)
+    anyway = (*task.source.truth, *task.use.variables)
+    hidden = {escape(name) for name in anyway}
+    kept = (*(name for name in _wanted(task) if escape(name) not in hidden), *anyway)
     clashing = [name for name in kept if name in ADDED]
     if clashing:
         raise ConfigError(

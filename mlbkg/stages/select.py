@@ -17,6 +17,7 @@ from mlbkg.atomic import atomic_write
 from mlbkg.config.load import LoadedConfig, load
 from mlbkg.config.schema import Config
 from mlbkg.errors import ConfigError, MlbkgError
+from mlbkg.evaluation.threshold_curve import ThresholdCurve
 from mlbkg.evaluation.working_point import ByScore
 from mlbkg.export.load import LoadedModel, open_model
 from mlbkg.samples.cuts import CutCount
@@ -44,7 +45,7 @@ class SelectResult:
     cutflow: tuple[CutCount, ...]
     categories: tuple[CutCount, ...]
     model: Path
-    threshold: float
+    threshold: float | ThresholdCurve
     folder: Path
     seconds: float
 
@@ -57,7 +58,7 @@ class SelectResult:
             "cutflow": [asdict(count) for count in self.cutflow],
             "categories": [asdict(count) for count in self.categories],
             "model": str(self.model),
-            "threshold": self.threshold,
+            "threshold": asdict(self.threshold) if isinstance(self.threshold, ThresholdCurve) else self.threshold,
             "folder": str(self.folder),
             "seconds": self.seconds,
         }
@@ -186,24 +187,25 @@ def _check_model(opened: LoadedModel, loaded: LoadedConfig) -> None:
 
 
 def _use_of(opened: LoadedModel, loaded: LoadedConfig) -> ModelUse:
-    settings, metadata = loaded.config.selection, opened.metadata
+    config, metadata = loaded.config, opened.metadata
+    settings, searched = config.selection, [axis.variable for axis in config.scan.axes] if config.scan else []
     return ModelUse(
         model=opened.path,
         threshold=_threshold(opened, loaded),
-        n_folds=metadata.n_folds if metadata else loaded.config.training.folds,
-        salt=metadata.salt if metadata else loaded.config.training.salt,
+        n_folds=metadata.n_folds if metadata else config.training.folds,
+        salt=metadata.salt if metadata else config.training.salt,
         keep=None if settings.branches == "all" else settings.branches,
         keep_all_candidates=settings.keep == "all",
-        fit_variable=loaded.config.fit.variable if loaded.config.fit else None,
+        variables=(*searched, *([config.fit.variable] if config.fit else [])),
     )
 
 
-def _threshold(opened: LoadedModel, loaded: LoadedConfig) -> float:
-    point = loaded.config.selection.working_point
-    rule, wanted = rule_of(point), name_of(point)
+def _threshold(opened: LoadedModel, loaded: LoadedConfig) -> float | ThresholdCurve:
+    rule, wanted = rule_of(loaded.config), name_of(loaded.config)
     if isinstance(rule, ByScore):
         return rule.threshold
-    known = {found.name: found.threshold for found in opened.metadata.working_points} if opened.metadata else {}
+    points = opened.metadata.working_points if opened.metadata else ()
+    known = {found.name: found.curve or found.threshold for found in points}
     if wanted in known:
         return known[wanted]
     raise ConfigError(

@@ -37,6 +37,12 @@ def sources_of(config: Config, *, roles: Sequence[str]) -> tuple[SampleSource, .
     return tuple(_source(config, sample) for sample in config.samples if sample.role in roles)
 
 
+def truth_branches(config: Config) -> tuple[str, ...]:
+    """Branches with the true masses of the signal: those of ``training.flatten`` and of ``scan.axes``."""
+    of_axes = [axis.truth for axis in config.scan.axes] if config.scan else []
+    return tuple(dict.fromkeys((*config.training.flatten, *of_axes)))
+
+
 def _source(config: Config, sample: SampleConfig) -> SampleSource:
     files = tuple(find(sample.files))
     scaled = sample.cross_section_nb is not None and sample.generated_events is None
@@ -55,6 +61,7 @@ def _source(config: Config, sample: SampleConfig) -> SampleSource:
         ),
         cut=sample.cut,
         weight=sample.weight,
+        truth=truth_branches(config) if sample.role == "signal" else (),
     )
 
 

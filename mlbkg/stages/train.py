@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from mlbkg.evaluation.distributions import Distribution
 from mlbkg.evaluation.estimates import to_plain
 from mlbkg.evaluation.evaluate import Evaluation
 from mlbkg.evaluation.sculpting import Sculpting
-from mlbkg.evaluation.working_point import Found
+from mlbkg.evaluation.working_point import Found, Rule
 from mlbkg.fitting.fake_signal import FakeSignal
 from mlbkg.limits.cut_scan import CutScan
 from mlbkg.parallel import one_thread_each
@@ -36,6 +36,14 @@ from mlbkg.stages.training_evaluation import champion_of, distributions_of, eval
 from mlbkg.stages.training_files import TrainingFiles, write_training
 from mlbkg.stages.training_fit import scan_fits
 from mlbkg.stages.training_log import log_training
+from mlbkg.stages.training_scan import (
+    MassSearch,
+    OverMasses,
+    compared_with_cuts,
+    mass_search,
+    masses_json,
+    search_masses,
+)
 from mlbkg.tracking.mlflow_log import warm_up
 
 ROLES = ("signal", "background")
@@ -66,15 +74,17 @@ class TrainResult:
             "folds": trained.loaded.config.training.folds,
             "seconds": dict(self.seconds),
             "backends": {
-                fit.contender.label: _backend_json(fit, evaluation)
+                fit.contender.label: _backend_json(fit, evaluation, trained.punzi_fb)
                 for fit, evaluation in zip(trained.fits, trained.evaluations, strict=True)
             },
             "categories": _categories_json(best),
             "sculpting": [_sculpting_json(found) for found in best.sculpting],
-            "comparison": _comparison_json(trained.comparison) if trained.comparison else None,
+            "comparison": _comparison_json(trained.comparison, trained.punzi_fb) if trained.comparison else None,
             "cut_scan": _scan_json(trained.scan) if trained.scan else None,
             "fake_signal": {name: _faked_json(found) for name, found in trained.faked.items()},
             "reference": asdict(trained.reference) if trained.reference else None,
+            "masses": masses_json(trained.over_masses, trained.loaded.config.scan),
+            "compared_cuts": to_plain(trained.cuts),
         }
 
 
@@ -114,13 +124,18 @@ def _train(loaded: LoadedConfig, *, watch: Stopwatch, workers: int, progress: Pr
         fits = _fit(config, data, workers=workers, progress=progress)
     with watch.part("evaluation"):
         scans = scan_fits(fits, data, config, progress=progress)
-        evaluations, distributions = _evaluate(config, recipe, data, fits, scans, workers=workers, progress=progress)
-    champion = champion_of(evaluations, by=config.training.champion)
+        search = mass_search(data, config)
+        masses = search_masses(fits, search, progress=progress)
+        rules = _rules(config, fits, scans, search, masses)
+        evaluations, distributions = _evaluate(config, recipe, data, fits, rules, workers=workers, progress=progress)
+    punzi_fb = {name: found.punzi_fb for name, found in masses.items()}
+    champion = champion_of(evaluations, by=config.training.champion, punzi_fb=punzi_fb)
     best = fits[champion], evaluations[champion]
-    comparison = compare(*best, data, config, watch=watch, workers=workers, progress=progress)
+    comparison = compare(*best, data, config, search, watch=watch, workers=workers, progress=progress)
     with watch.part("evaluation"):
         faked = fake_signals(*best, comparison, data, config)
-    return Trained(loaded, recipe, data, fits, evaluations, champion, distributions, scans, comparison, faked)
+        cuts = compared_with_cuts(best[0], search, config)
+    return Trained(loaded, recipe, data, fits, evaluations, champion, distributions, scans, comparison, faked, masses, cuts)
 
 
 def _read(config: Config, *, workers: int, progress: Progress) -> TrainingData:
@@ -146,35 +161,48 @@ def _fit(config: Config, data: TrainingData, *, workers: int, progress: Progress
     )
 
 
+def _rules(
+    config: Config,
+    fits: Sequence[CrossFit],
+    scans: Mapping[str, CutScan],
+    search: MassSearch | None,
+    masses: Mapping[str, OverMasses],
+) -> list[Rule]:
+    """How the working point of each is chosen: by a rule that is the same for all, or as it was found for each."""
+    same = rule_of(config)
+    if same is not None:
+        return [same] * len(fits)
+    name, labels = name_of(config), [fit.contender.label for fit in fits]
+    if search is not None:
+        return [search.rule(masses[label], name=name) for label in labels]
+    return [Found(name, float(scans[label].threshold[scans[label].best])) for label in labels]
+
+
 def _evaluate(
     config: Config,
     recipe: Recipe,
     data: TrainingData,
-    fits: tuple[CrossFit, ...],
-    scans: Mapping[str, CutScan],
+    fits: Sequence[CrossFit],
+    rules: Sequence[Rule],
     *,
     workers: int,
     progress: Progress,
 ) -> tuple[tuple[Evaluation, ...], tuple[Distribution, ...]]:
     advance = progress.step("evaluate out of fold", total=len(fits), unit="classifiers")
-    point = config.selection.working_point
 
-    def run(fit: CrossFit) -> Evaluation:
-        rule = rule_of(point)
-        if rule is None:
-            scan = scans[fit.contender.label]
-            rule = Found(name_of(point), float(scan.threshold[scan.best]))
+    def run(fit: CrossFit, rule: Rule) -> Evaluation:
         evaluation = evaluate_fit(fit, data, config, rule=rule)
         advance(1)
         return evaluation
 
     with one_thread_each(), ThreadPoolExecutor(workers) as pool:
-        evaluations = pool.map(run, fits)
+        evaluations = pool.map(run, fits, rules)
         distributions = pool.submit(distributions_of, data, units=units_of(recipe))
         return tuple(evaluations), distributions.result()
 
 
-def _backend_json(fit: CrossFit, evaluation: Evaluation) -> dict[str, Any]:
+def _backend_json(fit: CrossFit, evaluation: Evaluation, punzi_fb: Mapping[str, float]) -> dict[str, Any]:
+    """``punzi``: fb, where masses are searched."""
     ranking = evaluation.ranking
     return {
         "auc": ranking.auc.value,
@@ -183,6 +211,7 @@ def _backend_json(fit: CrossFit, evaluation: Evaluation) -> dict[str, Any]:
         "background_rejection_error": ranking.background_rejection.error,
         "signal_efficiency": ranking.signal_efficiency,
         "log_loss": ranking.log_loss,
+        **({"punzi": to_plain(punzi_fb[evaluation.name])} if evaluation.name in punzi_fb else {}),
         "trees": sum(fitted.n_trees for fitted in fit.fitted) / len(fit.fitted),
         "fit_seconds": fit.fit_seconds,
         "predict_seconds": fit.predict_seconds,
@@ -202,11 +231,11 @@ def _categories_json(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _comparison_json(comparison: Comparison) -> dict[str, Any]:
+def _comparison_json(comparison: Comparison, punzi_fb: Mapping[str, float]) -> dict[str, Any]:
     evaluation = comparison.evaluation
     return {
         "name": evaluation.name,
-        **_backend_json(comparison.fit, evaluation),
+        **_backend_json(comparison.fit, evaluation, punzi_fb),
         "features": [line.name for line in evaluation.importance],
         "categories": _categories_json(evaluation),
         "sculpting": [_sculpting_json(found) for found in evaluation.sculpting],

@@ -13,8 +13,9 @@ from mlbkg.stages.progress import Progress
 from mlbkg.stages.stopwatch import Stopwatch
 from mlbkg.stages.trained import Comparison
 from mlbkg.stages.training_data import TrainingData
-from mlbkg.stages.training_evaluation import evaluate_fit, probability, rule_of
+from mlbkg.stages.training_evaluation import evaluate_fit, name_of, probability, rule_of
 from mlbkg.stages.training_fit import faked
+from mlbkg.stages.training_scan import MassSearch
 
 
 def compare(
@@ -22,6 +23,7 @@ def compare(
     evaluation: Evaluation,
     data: TrainingData,
     config: Config,
+    search: MassSearch | None,
     *,
     watch: Stopwatch,
     workers: int,
@@ -30,6 +32,7 @@ def compare(
     """Train and evaluate on ``data.compared`` as the champion was on its own features: same parameters, seeds and folds.
 
     The working point is by the same rule; for a cut by expected limit, it keeps as much signal as the champion's.
+    ``search``: over the masses of a scan.
     """
     if data.compared is None:
         return None
@@ -40,10 +43,12 @@ def compare(
             [fit.contender], other.sample, other.weight, other.splits, seed=config.seed, workers=workers,
             on_fit=lambda: advance(1),
         )  # fmt: skip
-    rule = rule_of(config.selection.working_point) or BySignalEfficiency(evaluation.working_point.signal_efficiency.value)
     with watch.part("evaluation"):
-        found = evaluate_fit(again, other, config, rule=rule)
-    return Comparison(again, replace(found, name=f"{evaluation.name} (comparison)"))
+        masses = search.reached_by(probability(again.margin)) if search else None
+        rule = rule_of(config) or (search.rule(masses, name=name_of(config)) if search and masses else None)
+        kept = evaluation.working_point.signal_efficiency.value
+        found = evaluate_fit(again, other, config, rule=rule or BySignalEfficiency(kept))
+    return Comparison(again, replace(found, name=f"{evaluation.name} (comparison)"), masses)
 
 
 def fake_signals(

@@ -6,11 +6,12 @@ import hashlib
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbkg.config.schema import Config
+from mlbkg.config.schema import Config, Training
 from mlbkg.errors import MlbkgError
 from mlbkg.samples.cuts import CutCount
 from mlbkg.samples.folds import event_index
@@ -18,7 +19,8 @@ from mlbkg.samples.load import load_samples
 from mlbkg.samples.sample import Sample
 from mlbkg.samples.source import Recipe, SampleSource
 from mlbkg.samples.split import FoldSplit, split_folds
-from mlbkg.samples.weights import NegativeWeightReport, apply_negative_policy, balance
+from mlbkg.samples.weights import NegativeWeightReport, apply_negative_policy, balance, flatten
+from mlbkg.stages.training_masses import SearchedSignal, searched_signal
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +30,8 @@ class TrainingData:
     """``weight``: ``(n,)`` training weights, zero where a row is not trained on. ``event_index``: ``(n,)``, per sample.
 
     compared: the same candidates with the features that are only compared; None where there are none.
-    fingerprints: sample -> sha256 over its candidates, features, ids and weights. rows: sample -> its candidates, which
-    stand together, in this order.
+    fingerprints: sample -> sha256 over its candidates, features, ids, weights and true masses. rows: sample -> its
+    candidates, which stand together, in this order. searched: what a scan is for; None without the section ``scan``.
     """
 
     sample: Sample
@@ -41,6 +43,7 @@ class TrainingData:
     negative_weights: dict[str, NegativeWeightReport]
     fingerprints: dict[str, str]
     rows: dict[str, int]
+    searched: SearchedSignal | None
 
     def of_samples(self, names: Collection[str]) -> NDArray[np.bool_]:
         """``(n,)``: which rows are candidates of these samples."""
@@ -64,7 +67,8 @@ def read_training_data(
 ) -> TrainingData:
     """``recipe``: with the features that are only compared.
 
-    Raises what reading raises, and :class:`WeightError` for weights that no classifier can train on.
+    Raises what reading raises, and :class:`WeightError` for weights that no classifier can train on, and for signal of which
+    not every mass can be searched for.
     """
     settings = config.training
     loaded = load_samples(sources, recipe, n_folds=settings.folds, salt=settings.salt, workers=workers, on_rows=on_rows)
@@ -72,8 +76,8 @@ def read_training_data(
     _tell_what_says_nothing(loaded.sample)
     sample = loaded.sample.with_features([feature.name for feature in config.features])
     compared = [feature.name for feature in config.evaluation.compare_features]
-    weight, kept, reports = sample.weight.copy(), np.ones(len(sample), dtype=bool), {}
-    fingerprints, rows = {}, {}
+    weight, kept = sample.weight.copy(), np.ones(len(sample), dtype=bool)
+    reports, fingerprints, rows = {}, {}, {}
     for number, source in enumerate(sources):
         mine = np.flatnonzero(loaded.source == number)
         weight[mine], kept[mine], reports[source.name] = apply_negative_policy(
@@ -81,8 +85,9 @@ def read_training_data(
         )
         fingerprints[source.name] = fingerprint(sample, slice(mine[0], mine[-1] + 1))
         rows[source.name] = len(mine)
+    searched = searched_signal(config, sources, sample, loaded.source) if config.scan else None
     trained = np.zeros(len(sample))
-    trained[kept] = _training_weights(weight[kept], sample.label[kept], balanced=settings.balance_classes)
+    trained[kept] = _training_weights(weight[kept], sample.take(kept), settings)
     splits = split_folds(
         sample, n_folds=settings.folds, validation_fraction=settings.validation_fraction, salt=settings.salt
     )
@@ -96,6 +101,7 @@ def read_training_data(
         negative_weights={name: report for name, report in reports.items() if report.n_negative},
         fingerprints=fingerprints,
         rows=rows,
+        searched=searched,
     )
 
 
@@ -132,13 +138,18 @@ def _tell_what_says_nothing(sample: Sample) -> None:
 def fingerprint(sample: Sample, rows: slice) -> str:
     """sha256 of what the rows hold: equal for equal candidates, whatever file they came from."""
     digest = hashlib.sha256("\n".join(sample.feature_names).encode())
-    for column in (sample.features, sample.event_id, sample.weight):
+    columns: tuple[NDArray[Any], ...] = (sample.features, sample.event_id, sample.weight, *sample.truth.values())
+    for column in columns:
         digest.update(np.ascontiguousarray(column[rows]).data)
     return digest.hexdigest()
 
 
-def _training_weights(weight: NDArray[np.float64], label: NDArray[np.int8], *, balanced: bool) -> NDArray[np.float64]:
-    return balance(weight, label) if balanced else weight * (len(weight) / weight.sum())
+def _training_weights(weight: NDArray[np.float64], sample: Sample, settings: Training) -> NDArray[np.float64]:
+    """Of the candidates that are trained on, whose weights are positive."""
+    if settings.flatten:
+        truth = np.column_stack([sample.truth[name] for name in settings.flatten])
+        weight = flatten(weight, sample.label, truth, names=settings.flatten)
+    return balance(weight, sample.label) if settings.balance_classes else weight * (len(weight) / weight.sum())
 
 
 def _without(split: FoldSplit, kept: NDArray[np.bool_]) -> FoldSplit:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbkg.classifiers.cross_fit import CrossFit
-from mlbkg.config.schema import Config, Punzi, WorkingPoint
+from mlbkg.config.schema import Config, Punzi
 from mlbkg.evaluation.distributions import Distribution, feature_distributions
 from mlbkg.evaluation.evaluate import Evaluation, EvaluationInputs, evaluate
 from mlbkg.evaluation.importance import HeldOut
@@ -16,6 +16,7 @@ from mlbkg.evaluation.working_point import ByPunzi, ByScore, BySignalEfficiency,
 from mlbkg.stages.training_data import TrainingData
 
 PERMUTATION_REPEATS = 2
+_OVER_MASSES = {"window": "per window", "selection": "mean over windows"}
 
 
 def evaluate_fit(fit: CrossFit, data: TrainingData, config: Config, *, rule: Rule) -> Evaluation:
@@ -67,20 +68,25 @@ def probability(margin: NDArray[np.float64]) -> NDArray[np.float64]:
         return (1 / (1 + np.exp(-margin))).astype(np.float32).astype(np.float64)
 
 
-def rule_of(point: WorkingPoint) -> Rule | None:
-    """None for a cut by expected limit, which takes a fit to find."""
+def rule_of(config: Config) -> Rule | None:
+    """None for a cut by expected limit, which takes a fit to find, and for Punzi's figure over the masses of a scan."""
+    point = config.selection.working_point
     if point.score is not None:
         return ByScore(point.score)
     if point.signal_efficiency is not None:
         return BySignalEfficiency(point.signal_efficiency)
-    return ByPunzi(point.punzi.a, point.punzi.b) if point.punzi is not None else None
+    return punzi_of(config) if point.punzi is not None and config.scan is None else None
 
 
-def name_of(point: WorkingPoint) -> str:
-    """What a model calls this working point."""
-    rule = rule_of(point)
+def name_of(config: Config) -> str:
+    """What a model calls the working point of ``config``."""
+    rule, point = rule_of(config), config.selection.working_point
     if rule is not None:
         return spelled(rule)
+    if point.punzi is not None:
+        assert config.scan is not None
+        variables = " and ".join(axis.variable for axis in config.scan.axes)
+        return f"{spelled(punzi_of(config))}, {_OVER_MASSES[point.punzi.per]} in {variables}"
     assert point.expected_limit is not None
     kind = "with systematics" if point.expected_limit.systematics else "statistical"
     return f"expected limit {kind}, {point.expected_limit.points} cuts"
@@ -91,8 +97,10 @@ def punzi_of(config: Config) -> ByPunzi:
     return ByPunzi(punzi.a, punzi.b)
 
 
-def champion_of(evaluations: Sequence[Evaluation], *, by: str) -> int:
-    """Index of the best by the named figure of merit of its ranking; the first of equals."""
+def champion_of(evaluations: Sequence[Evaluation], *, by: str, punzi_fb: Mapping[str, float]) -> int:
+    """Index of the best by the named figure of merit; the first of equals. ``punzi_fb``: by name, of a scan."""
+    if by == "punzi":
+        return int(np.argmin([punzi_fb[evaluation.name] for evaluation in evaluations]))
     merits = [getattr(evaluation.ranking, by).value for evaluation in evaluations]
     return int(np.argmax(merits))
 

@@ -50,7 +50,13 @@ def _metadata(trained: Trained, fit: CrossFit, evaluation: Evaluation) -> ModelM
         salt=config.training.salt,
         event_id=config.ntuples.event_id,
         working_points=tuple(
-            WorkingPointInfo(point.rule, point.threshold, point.signal_efficiency.value, point.background_efficiency.value)
+            WorkingPointInfo(
+                name=point.rule,
+                threshold=point.threshold,
+                signal_efficiency=point.signal_efficiency.value,
+                background_efficiency=point.background_efficiency.value,
+                curve=point.curve,
+            )
             for point in points
         ),
         class_prior=float(data.weight[signal].sum() / data.weight.sum()),
@@ -99,7 +105,8 @@ def _rows(rows: Mapping[str, int]) -> str:
 def _weights(trained: Trained) -> str:
     settings = trained.loaded.config.training
     scaled = "scaled so that both classes have equal sums" if settings.balance_classes else "as they are"
-    return f"physics weights, {scaled}; negative ones: {settings.negative_weights}"
+    flat = f"signal the same for all of {', '.join(settings.flatten)}, " if settings.flatten else ""
+    return f"physics weights, {flat}{scaled}; negative ones: {settings.negative_weights}"
 
 
 def _limits(evaluation: Evaluation) -> list[str]:

@@ -28,6 +28,7 @@ from mlbkg.stages.stopwatch import Stopwatch
 from mlbkg.stages.trained import Trained
 from mlbkg.stages.training_evaluation import probability
 from mlbkg.stages.training_export import export_all
+from mlbkg.stages.training_mass_report import draw_over_masses
 
 OUT_OF_FOLD = "out_of_fold.root"
 EVALUATION = "evaluation.json"
@@ -107,6 +108,9 @@ def _draw(trained: Trained, folder: Path, *, workers: int, progress: Progress) -
     if trained.scan is not None:
         path = draw_cut_scan(trained.scan, folder / "cut_scan.png", caption=caption, quantity=trained.quantity)
         drawn[path.stem] = path
+    drawn |= draw_over_masses(
+        trained.masses, trained.cuts, folder, best=trained.best.name, config=config, units=trained.units, caption=caption
+    )
     advance(1)
     return drawn
 
@@ -122,6 +126,7 @@ def _write_out_of_fold(trained: Trained, path: Path) -> None:
         "physics_weight": sample.weight,
         "training_weight": trained.data.weight,
         **sample.spectators,
+        **sample.truth,
     }
     for fit in trained.fits:
         columns[f"score_{fit.contender.label}"] = probability(fit.margin).astype(np.float32)
@@ -152,6 +157,8 @@ def _evaluation_json(trained: Trained) -> dict[str, Any]:
         "comparison": to_plain(trained.comparison.evaluation) if trained.comparison else None,
         "cut_scans": to_plain(trained.scans),
         "fake_signal": to_plain(trained.faked),
+        "masses": to_plain(trained.masses),
+        "compared_cuts": to_plain(trained.cuts),
     }
 
 

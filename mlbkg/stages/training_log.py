@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -108,7 +109,7 @@ def _metrics(evaluation: Evaluation, *, under: str) -> dict[str, float]:
 
 
 def _statistics(trained: Trained) -> dict[str, float]:
-    """Of the comparison, the cut scan and the signal that is faked, where they were made."""
+    """Of the comparison, the cut scan, the signal that is faked and the search over masses, where they were made."""
     metrics: dict[str, float] = {}
     if trained.comparison is not None:
         metrics |= _metrics(trained.comparison.evaluation, under=COMPARISON)
@@ -116,11 +117,16 @@ def _statistics(trained: Trained) -> dict[str, float]:
         under = trained.best.name if name == trained.best.name else COMPARISON
         metrics |= {f"{under}/fake_signal": found.events, f"{under}/fake_signal_error": found.error}
         metrics[f"{under}/fake_signal_expected_sigma"] = found.expected_sigma
+    for name, punzi_fb in trained.punzi_fb.items():
+        under = COMPARISON if trained.comparison and name == trained.comparison.evaluation.name else name
+        metrics[f"{under}/punzi_fb"] = punzi_fb
+    if trained.over_masses is not None:
+        metrics["punzi_fb"] = trained.over_masses.punzi_fb
     if trained.scan is not None:
         best = trained.scan.best
         metrics["expected_limit"] = float(trained.scan.expected_limit[best])
         metrics["statistical_limit"] = float(trained.scan.statistical_limit[best])
-    return metrics
+    return {key: value for key, value in metrics.items() if math.isfinite(value)}
 
 
 def _git_commit() -> str:

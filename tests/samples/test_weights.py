@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlbkg.errors import WeightError
-from mlbkg.samples.weights import apply_negative_policy, balance, check_finite, physics_weight
+from mlbkg.samples.weights import apply_negative_policy, balance, check_finite, flatten, physics_weight
 
 SIGNED = np.array([2.0, -0.5, 1.0, -1.5, 3.0])
 
@@ -117,3 +117,27 @@ def test_balance_knows_no_scale() -> None:
 def test_balance_refuses(weight: list[float], label: list[int], message: str) -> None:
     with pytest.raises(WeightError, match=message):
         balance(np.array(weight), np.array(label, dtype=np.int8))
+
+
+def test_every_hypothesis_weighs_the_same() -> None:
+    weight = np.array([1.0, 1.0, 1.0, 3.0, 7.0, 2.0])
+    label = np.array([1, 1, 1, 1, 0, 0], dtype=np.int8)
+    truth = np.array([0.1, np.float32(0.1), 0.5, 0.5, np.nan, 0.5])[:, None]
+    flat = flatten(weight, label, truth, names=["mc_mass"])
+    assert flat.tolist() == [1.5, 1.5, 0.75, 2.25, 7, 2]
+    assert flat.sum() == weight.sum()
+    assert weight.tolist() == [1, 1, 1, 3, 7, 2], "the caller's weights are left alone"
+
+
+def test_hypotheses_of_two_masses() -> None:
+    truth = np.array([[4, 0.1], [4, 0.5], [4, 0.5], [5, 0.1]])
+    flat = flatten(np.ones(4), np.ones(4, dtype=np.int8), truth, names=["mc_mass", "mc_mass_h"])
+    np.testing.assert_allclose(flat, [4 / 3, 2 / 3, 2 / 3, 4 / 3])
+
+
+def test_flattening_refuses() -> None:
+    signal = np.ones(3, dtype=np.int8)
+    with pytest.raises(WeightError, match="1 of 3 signal candidates have no true mass in mc_mass"):
+        flatten(np.ones(3), signal, np.array([[1.0], [np.nan], [2.0]]), names=["mc_mass"])
+    with pytest.raises(WeightError, match="no training weight is left of 1 of 2 hypotheses, the first at mc_mass = 2"):
+        flatten(np.array([1.0, 1.0, 0.0]), signal, np.array([[1.0], [1.0], [2.0]]), names=["mc_mass"])
