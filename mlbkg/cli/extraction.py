@@ -15,7 +15,7 @@ RunOption = Annotated[Path | None, typer.Option("--run", help="Folder of the run
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (fit, limit, study, run, shapes):
+    for command in (fit, scan, limit, combine, study, run, shapes):
         app.command(command.__name__)(answers(command))
 
 
@@ -38,6 +38,22 @@ def fit(
     return Answer(finite(result.to_json()), fit_text(result))
 
 
+def scan(
+    config: ConfigArgument,
+    run: RunOption = None,
+    scale: ScaleOption = 1.0,
+    json_output: JsonOption = False,
+    quiet: QuietOption = False,
+) -> Answer:
+    """Look for a particle of unknown mass, hypothesis by hypothesis, with local and global significances."""
+    from mlbkg.cli.show_scan import scan_text
+    from mlbkg.stages.scan import scan as run_stage
+
+    with progress_bars(quiet=quiet) as progress:
+        result = run_stage(config, scale=scale, run=run, progress=progress)
+    return Answer(finite(result.to_json()), scan_text(result))
+
+
 def limit(
     config: ConfigArgument,
     run: RunOption = None,
@@ -48,7 +64,7 @@ def limit(
     json_output: JsonOption = False,
     quiet: QuietOption = False,
 ) -> Answer:
-    """Upper limits with expected bands and the impact of every uncertainty."""
+    """Upper limits with expected bands: with the impact of every uncertainty, or of every hypothesis of a scan."""
     from mlbkg.cli.show_extraction import limit_text
     from mlbkg.stages.limit import limit as run_stage
 
@@ -57,26 +73,43 @@ def limit(
     return Answer(finite(result.to_json()), limit_text(result))
 
 
+def combine(
+    configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="YAMLs of analyses whose scans have finished.")],
+    coupling: Annotated[
+        str | None, typer.Option("--coupling", help="Limits on it; the first that all configs have by default.")
+    ] = None,
+    scale: ScaleOption = 1.0,
+    json_output: JsonOption = False,
+    quiet: QuietOption = False,
+) -> Answer:
+    """Upper limits on a coupling from several data sets together, by their joint likelihood."""
+    from mlbkg.cli.show_combine import combine_text
+    from mlbkg.stages.combine import combine as run_stage
+
+    with progress_bars(quiet=quiet) as progress:
+        result = run_stage(configs, coupling=coupling, scale=scale, progress=progress)
+    return Answer(finite(result.to_json()), combine_text(result))
+
+
 def study(
     config: ConfigArgument,
     run: RunOption = None,
     toys: Annotated[int, typer.Option("--toys", min=10, help="Experiments per signal.")] = 500,
     signal: Annotated[
-        list[float] | None, typer.Option("--signal", help="In units of the expected limit; may be given again.")
+        list[float] | None,
+        typer.Option("--signal", help="In units of the expected limit, of a scan in σ; may be given again."),
     ] = None,
     scale: ScaleOption = 1.0,
     workers: WorkersOption = None,
     json_output: JsonOption = False,
     quiet: QuietOption = False,
 ) -> Answer:
-    """Bias and coverage of the config's fit, by toy experiments with 0, 1 and 3 times the expected limit."""
+    """Bias and coverage of the config's fit, or whether its scan finds signals as they are, by toy experiments."""
     from mlbkg.cli.show_extraction import study_text
     from mlbkg.stages.study import study as run_stage
 
     with progress_bars(quiet=quiet) as progress:
-        result = run_stage(
-            config, scale=scale, run=run, toys=toys, signals=signal or (0.0, 1.0, 3.0), workers=workers, progress=progress
-        )
+        result = run_stage(config, scale=scale, run=run, toys=toys, signals=signal, workers=workers, progress=progress)
     return Answer(finite(result.to_json()), study_text(result))
 
 
@@ -89,7 +122,7 @@ def run(
     json_output: JsonOption = False,
     quiet: QuietOption = False,
 ) -> Answer:
-    """Simulate, train, select, fit and limit; a stage whose inputs did not change is kept."""
+    """Simulate, train, select, fit or scan, and limit; a stage whose inputs did not change is kept."""
     from mlbkg.cli.show_extraction import run_text
     from mlbkg.stages.run import run as run_stages
 

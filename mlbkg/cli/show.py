@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mlbkg.report.tables import Table
     from mlbkg.stages.train import TrainResult
 
 MIN_WIDTH, MAX_WIDTH = 60, 120
+POWERS = {1: "", 2: "²", 3: "³", 4: "⁴"}
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -45,6 +47,16 @@ def terminal_width() -> int:
 def folded(line: str) -> str:
     """A sentence over as many lines as it takes; what follows the first is set in."""
     return textwrap.fill(line, terminal_width(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def paths(name: str, found: Sequence[Any]) -> list[str]:
+    """The folder of some files, where there are any."""
+    return [f"{name}  {found[0].parent}"] if found else []
+
+
+def joined(parts: Sequence[Table | str]) -> str:
+    """Tables and sentences, one below the other."""
+    return "\n\n".join(folded(part) if isinstance(part, str) else part.text(terminal_width()) for part in parts)
 
 
 def _count(things: Sequence[Any], name: str) -> str:
@@ -85,17 +97,21 @@ def simulate_text(found: Mapping[str, Any]) -> str:
 def train_text(result: TrainResult) -> str:
     from mlbkg.report.tables import category_table, classifier_table, sculpting_table, working_point_table
     from mlbkg.report.training_tables import cut_scan_table, fake_signal_table
+    from mlbkg.stages.training_mass_report import tables_over_masses
 
     trained = result.trained
     best, other = trained.best, trained.comparison.evaluation if trained.comparison else None
     side_by_side = [*trained.evaluations, *([other] if other else [])]
     tables = [
-        classifier_table({found.name: found for found in side_by_side}, reference=trained.reference),
+        classifier_table(
+            {found.name: found for found in side_by_side}, reference=trained.reference, punzi_fb=trained.punzi_fb
+        ),
         category_table(best),
         working_point_table(best),
         *([cut_scan_table(trained.scan, name=best.name, quantity=trained.quantity)] if trained.scan else []),
         *([sculpting_table(best, comparison=other)] if best.sculpting else []),
         *([fake_signal_table(trained.faked)] if trained.faked else []),
+        *tables_over_masses(trained.masses, trained.cuts, best=best.name, config=trained.loaded.config),
     ]
     return "\n\n".join([*(found.text(terminal_width()) for found in tables), _paths_text(result.to_json())])
 
@@ -149,6 +165,14 @@ def features_text(rows: Sequence[Mapping[str, Any]]) -> str:
         ("name", "unit", "basf2", "description"),
         [(row["name"], row["unit"], row["basf2"], row["description"]) for row in rows],
     )
+
+
+def couplings_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    cells = [
+        (row["name"], row["symbol"], f"{row['symbol']}{POWERS[row['power']]}", row["favoured"] or "–", row["assumption"])
+        for row in rows
+    ]
+    return listing("Couplings", ("name", "symbol", "cross section ∝", "drawn with", "assumption"), cells)
 
 
 def settings_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -205,7 +229,7 @@ def inspect_text(found: Mapping[str, Any]) -> str:
             [
                 (
                     point["name"],
-                    f"{point['threshold']:.6g}",
+                    f"t({point['curve']['variable']})" if point["curve"] else f"{point['threshold']:.6g}",
                     f"{100 * point['signal_efficiency']:.2f} %",
                     f"{100 * point['background_efficiency']:.3g} %",
                 )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mlbkg.cli.show import folded, terminal_width
+from mlbkg.cli.show import joined, paths
+from mlbkg.cli.show_scan import scan_limit_text, scan_study_text, scan_text
 
 if TYPE_CHECKING:
-    from mlbkg.report.tables import Table
     from mlbkg.stages.fit import FitStageResult
     from mlbkg.stages.limit import LimitResult
+    from mlbkg.stages.limit_scan import ScanLimitResult
     from mlbkg.stages.run import RunResult
+    from mlbkg.stages.scan_study import ScanStudyResult
     from mlbkg.stages.study import StudyResult
 
 DATASETS = {
@@ -30,11 +32,15 @@ def fit_text(result: FitStageResult) -> str:
     shapes = shapes_table({"signal": found.signal_goodness, "background": found.background_goodness})
     tables = [yields_table(found.result, found.goodness), parameters_table(found.result), shapes]
     more, notes = peaking_tables(result.config, found.peaking)
-    return _joined([DATASETS[found.dataset], *tables, *more, *notes, *_paths("figures", result.figures)])
+    return joined([DATASETS[found.dataset], *tables, *more, *notes, *paths("figures", result.figures)])
 
 
-def limit_text(result: LimitResult) -> str:
+def limit_text(result: LimitResult | ScanLimitResult) -> str:
     from mlbkg.report.limit_tables import impacts_table, ingredients_table, limits_table
+    from mlbkg.stages.limit_scan import ScanLimitResult
+
+    if isinstance(result, ScanLimitResult):
+        return scan_limit_text(result)
 
     found = result.limits
     tables = [
@@ -42,25 +48,21 @@ def limit_text(result: LimitResult) -> str:
         impacts_table(found.impacts, found.quantity, expected=found.expected, without=found.without),
         limits_table(found.lines, found.published, found.quantity),
     ]
-    return _joined([DATASETS[found.dataset], *tables, *_paths("figures", result.figures), f"workspace  {result.workspace}"])
+    return joined([DATASETS[found.dataset], *tables, *paths("figures", result.figures), f"workspace  {result.workspace}"])
 
 
-def study_text(result: StudyResult) -> str:
+def study_text(result: StudyResult | ScanStudyResult) -> str:
     from mlbkg.report.limit_tables import study_table
+    from mlbkg.stages.scan_study import ScanStudyResult
 
-    return _joined([study_table(result.points, result.quantity), f"figure  {result.figure}"])
+    if isinstance(result, ScanStudyResult):
+        return scan_study_text(result)
+
+    return joined([study_table(result.points, result.quantity), f"figure  {result.figure}"])
 
 
 def run_text(result: RunResult) -> str:
-    texts: dict[str, Callable[[Any], str]] = {"fit": fit_text, "limit": limit_text}
+    texts: dict[str, Callable[[Any], str]] = {"fit": fit_text, "scan": scan_text, "limit": limit_text}
     told = [texts[stage](done) for stage, done in result.done.items() if stage in texts]
     lines = [f"{ran.stage:<9} {'kept' if ran.kept else f'{ran.seconds:.1f} s'}" for ran in result.stages]
     return "\n\n".join([*told, "\n".join([*lines, f"run       {result.run.path}"])])
-
-
-def _paths(name: str, paths: Sequence[Any]) -> list[str]:
-    return [f"{name}  {paths[0].parent}"] if paths else []
-
-
-def _joined(parts: Sequence[Table | str]) -> str:
-    return "\n\n".join(folded(part) if isinstance(part, str) else part.text(terminal_width()) for part in parts)

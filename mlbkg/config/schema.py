@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from mlbkg.config.scan import Scan
 from mlbkg.config.statistics import Fit, LimitConfig, Name, Systematic
 from mlbkg.registry import Params
 
@@ -39,10 +40,17 @@ class Candidates(Params):
 
 
 class Simulate(Params):
-    """A sample that `mlbkg simulate` makes."""
+    """A sample that `mlbkg simulate` makes. Beside these keys, the process' own: `masses` of what is looked for."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     process: str = Field(description="what happens in an event: upsilon1s_invisible, upsilon3s_generic, continuum_qq, ...")
     events: int = Field(gt=0, description="events to generate, before any reconstruction")
+    beams: str | None = Field(None, description="Y4S, Y4S_off, Y3S, Y3S_off; the process' own by default")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
 
 
 class SampleConfig(Params):
@@ -113,8 +121,13 @@ class Training(Params):
         min_length=1,
         description="backend and its own parameters, see `mlbkg backends`",
     )
-    champion: Literal["auc", "background_rejection"] = Field(
-        "auc", description="out-of-fold figure of merit by which one classifier becomes model.onnx"
+    champion: Literal["auc", "background_rejection", "punzi"] = Field(
+        "auc",
+        description="out-of-fold figure of merit by which one classifier becomes model.onnx; punzi: of a scan, "
+        "the mean over its masses",
+    )
+    flatten: tuple[str, ...] = Field(
+        (), description="branches with true masses: in training, every mass that was simulated weighs the same"
     )
 
 
@@ -123,6 +136,9 @@ class Punzi(Params):
 
     a: float = Field(3.0, gt=0, description="significance of the discovery that is hoped for")
     b: float = Field(1.28155, gt=0, description="1.28155 is 90 %")
+    per: Literal["selection", "window"] = Field(
+        "selection", description="one cut for all; window: one for each mass of `scan`, smooth in between"
+    )
 
 
 class ExpectedLimit(Params):
@@ -157,6 +173,14 @@ class Reference(Params):
     background_rejection: Fraction = Field(description="as published")
 
 
+class ComparedCuts(Params):
+    """A selection by cuts beside the classifier's: for each mass, Punzi's figure of merit sets ``line`` and ``above``."""
+
+    name: str = Field(min_length=1, description="whose selection it is")
+    line: tuple[str, str] = Field(description="two features x and y: x + slope * y > offset, slope and offset optimised")
+    above: tuple[str, ...] = Field((), description="features with a lower cut that is optimised, too")
+
+
 class Evaluation(Params):
     """All weighted, out of fold."""
 
@@ -164,6 +188,7 @@ class Evaluation(Params):
     bootstrap: int = Field(100, ge=10, description="bootstrap replicas, by event, behind every uncertainty")
     permutation_rows: int = Field(20000, ge=100, description="candidates used for permutation importance")
     reference: Reference | None = Field(None, description="a published working point to compare with")
+    compare_cuts: ComparedCuts | None = Field(None, description="a selection by cuts, compared mass by mass in a scan")
     compare_features: tuple[FeatureEntry, ...] = Field(
         (), description="other features, for which the champion's backend is trained once more to compare; never exported"
     )
@@ -208,6 +233,7 @@ class Config(Params):
     evaluation: Evaluation = Evaluation()
     selection: Selection = Selection()
     fit: Fit | None = Field(None, description="signal extraction; needed by `mlbkg fit` and `mlbkg limit`")
+    scan: Scan | None = Field(None, description="search over masses, instead of `fit`; needed by `mlbkg scan`")
     systematics: tuple[Systematic, ...] = Field((), description="nuisance parameters of the fit and the limit")
     limit: LimitConfig = LimitConfig()
     tracking: Tracking = Tracking()

@@ -15,9 +15,11 @@ from mlbkg.candidates.pairs import PAIRS
 from mlbkg.candidates.table import known_columns
 from mlbkg.classifiers.base import BACKENDS
 from mlbkg.config.problems import problems_of, said, shown
-from mlbkg.config.schema import FeatureConfig, SampleConfig
+from mlbkg.config.scan_semantics import scan_problems
+from mlbkg.config.schema import FeatureConfig, SampleConfig, Simulate
 from mlbkg.config.source import KeyPath, Problem
 from mlbkg.config.statistics_semantics import statistics_problems
+from mlbkg.config.training_semantics import training_problems
 from mlbkg.config.view import COMPARED, View, twice, unknown
 from mlbkg.errors import ConfigError, ExpressionError
 from mlbkg.features.base import FEATURES
@@ -44,6 +46,8 @@ def meaning_problems(view: View) -> list[Problem]:
         _circles,
         _hidden_by_compared,
         statistics_problems,
+        scan_problems,
+        training_problems,
     )
     return list(chain.from_iterable(check(view) for check in checks))
 
@@ -97,12 +101,25 @@ def _simulations(view: View) -> Iterator[Problem]:
         process = entry.simulate.process
         if process not in processes:
             yield Problem(("samples", i, "simulate", "process"), unknown("process", process, processes))
+        else:
+            yield from _process_settings(view, i, entry.simulate)
         wrong = _simulated_output(entry.files)
         if wrong:
             yield Problem(("samples", i, "files"), f"{wrong}; got {said(view.source, ('samples', i, 'files'))}")
         elif entry.files[0] in first:
             yield Problem(("samples", i, "files"), f"sample '{first[entry.files[0]]}' is simulated into the same file")
         first.setdefault(entry.files[0], entry.name)
+
+
+def _process_settings(view: View, i: int, simulate: Simulate) -> Iterator[Problem]:
+    path: KeyPath = ("samples", i, "simulate")
+    if simulate.beams is not None and simulate.beams not in BEAMS:
+        yield Problem((*path, "beams"), unknown("beams", simulate.beams, BEAMS))
+    params = PROCESSES[simulate.process].params
+    try:
+        params.model_validate(simulate.settings)
+    except ValidationError as error:
+        yield from problems_of(error, params, view.source, under=path)
 
 
 def _simulated_output(files: tuple[str, ...]) -> str | None:

@@ -159,7 +159,10 @@ class Systematic(Params):
 
     name: Name = Field(description="in tables and figures")
     effect: float | None = Field(None, gt=0, lt=10, description="relative, of the rates of `on`; log-normal")
-    on: tuple[Literal["signal", "peaking"], ...] = Field(("signal",), min_length=1, description="components that it scales")
+    on: tuple[Literal["signal", "peaking", "background"], ...] = Field(
+        ("signal",), min_length=1, description="components that it scales; background: of a scan"
+    )
+    samples: tuple[Name, ...] = Field((), description="of a scan's background, only these samples; all where left out")
     mean: float | None = Field(None, gt=0, description="shift of the signal's peak, in the unit of fit.variable")
     width: float | None = Field(None, gt=0, lt=10, description="relative change of the signal's width")
 
@@ -181,11 +184,23 @@ class Parents(Params):
 
 
 class Beside(Params):
-    """A published limit to draw beside one's own."""
+    """A published limit to draw beside one's own: a value, or of a scan a curve."""
 
     name: str = Field(min_length=1, description="who published it, and whether it is observed or expected")
-    value: float = Field(gt=0, description="upper limit, in the unit of the quantity")
+    value: float | None = Field(None, gt=0, description="upper limit, in the unit of the quantity")
+    points: tuple[tuple[float, Annotated[float, Field(gt=0)]], ...] = Field(
+        (), description="of a scan: [mass in GeV, upper limit], in the unit of the coupling"
+    )
+    coupling: str | None = Field(None, description="of a scan: which of limit.couplings the points are of")
     kind: Literal["observed", "expected"] = Field("observed", description="how it is drawn")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Beside:
+        if (self.value is None) == (not self.points):
+            raise ValueError("give value or points, one of the two")
+        if bool(self.points) != (self.coupling is not None):
+            raise ValueError("points and coupling belong together")
+        return self
 
 
 class LimitConfig(Params):
@@ -196,8 +211,11 @@ class LimitConfig(Params):
     parents: Parents | None = Field(None, description="needed for a branching fraction")
     confidence_level: float = Field(0.90, gt=0.5, lt=1, description="of the upper limits")
     methods: tuple[Literal["cls", "bayesian", "cls_toys", "profile", "pyhf"], ...] = Field(
-        ("cls", "bayesian"), min_length=1, description="cls: asymptotic; cls_toys: the same by toy experiments"
+        ("cls", "bayesian"),
+        min_length=1,
+        description="cls: asymptotic, of a scan exact; cls_toys: the same by toy experiments; of a scan: cls and bayesian",
     )
+    couplings: tuple[str, ...] = Field((), description="of a scan: what cross sections become, see `mlbkg couplings`")
     scan_range: Range | None = Field(
         None, description="of the quantity, to look for asymptotic CLs limits in; found by itself where it is left out"
     )

@@ -102,7 +102,7 @@ def _systematics(view: View) -> Iterator[Problem]:
         path: KeyPath = ("fit", "peaking", "control", "uncertainties")
         names |= {(*path, i): entry.name for i, entry in enumerate(peaking.control.uncertainties)}
     yield from twice(view, names)
-    for i, entry in view.systematics.items():
+    for i, entry in view.systematics.items() if "scan" not in view.source.data else ():
         if entry.name in TAKEN or entry.name.startswith(TAKEN_PREFIXES):
             text = f"'{entry.name}' is the name of a parameter that the fit has anyway; choose another"
             yield Problem(("systematics", i, "name"), text)
@@ -118,9 +118,9 @@ def _needs_of_limit(view: View) -> Iterator[Problem]:
 
 
 def _needs_fit(view: View) -> Iterator[Problem]:
-    if "fit" in view.source.data:
+    if view.source.data.keys() & {"fit", "scan"}:
         return
     if view.systematics:
-        yield Problem(("systematics",), "need the section fit, which is missing")
+        yield Problem(("systematics",), "need the section fit or scan, which is missing")
     if view.working_point is not None and view.working_point.expected_limit is not None:
         yield Problem(("selection", "working_point", "expected_limit"), "needs the section fit, which is missing")

@@ -12,9 +12,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mlbkg.classifiers.base import BACKENDS
+from mlbkg.config.scan import Axis, Injected
 from mlbkg.config.schema import (
     Candidates,
     ClassifierConfig,
+    ComparedCuts,
     Config,
     FeatureConfig,
     Reference,
@@ -70,14 +72,17 @@ _EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "description": "transverse momentum of the kaon",
     },
     Reference: {"name": "a paper", "signal_efficiency": 0.8, "background_rejection": 0.99},
+    ComparedCuts: {"name": "a paper", "line": ["R2", "thrust"]},
     WorkingPoint: {"score": 0.9},
+    Axis: {"variable": "Mbc", "truth": "mc_mass", "range": [0.1, 8.0]},
+    Injected: {"masses": [3.0], "cross_section_fb": 50.0},
     Fit: {"variable": "Mbc", "window": [5.2, 5.29], "blind": [5.27, 5.29]},
     Peaking: {"samples": ["qqbar"], "uncertainty": 0.05},
     ControlMode: {"name": "mumu", "lost": "mc_mode == 13", "branching_fraction": 0.0248},
     ControlUncertainty: {"name": "lepton_identification", "effect": 0.01},
     Systematic: {"name": "tracking", "effect": 0.007, "mean": 0.0002, "width": 0.05},
     Parents: {"cross_section_nb": 1.1},
-    Beside: {"name": "a paper, observed", "value": 1e-5},
+    Beside: {"name": "a paper, observed", "value": 1e-5, "coupling": "zprime_invisible"},
     Tracking: {"experiment": "my_analysis"},
 }
 """Values for keys that have no default, or whose default shows nothing."""
@@ -86,6 +91,8 @@ _ENTRIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     Peaking: {"uncertainty": 0.05},
     Systematic: {"effect": 0.007},
     Parents: {"branching_fractions": {"B -> K nu nu": 1.0}},
+    Beside: {"value": 1e-5},
+    ComparedCuts: {"above": ["kaon_pt"]},
     Control: {"data": ["control_data"]},
     ControlMode: {"seen": ["nMuons == 2"]},
 }

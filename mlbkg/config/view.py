@@ -10,7 +10,16 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from mlbkg.config.problems import value_at
-from mlbkg.config.schema import Candidates, ClassifierConfig, FeatureConfig, FeatureEntry, SampleConfig, WorkingPoint
+from mlbkg.config.scan import Scan
+from mlbkg.config.schema import (
+    Candidates,
+    ClassifierConfig,
+    ComparedCuts,
+    FeatureConfig,
+    FeatureEntry,
+    SampleConfig,
+    WorkingPoint,
+)
 from mlbkg.config.source import KeyPath, Problem, Source
 from mlbkg.config.statistics import Fit, LimitConfig, Systematic
 from mlbkg.errors import did_you_mean
@@ -31,10 +40,13 @@ class View:
     event_id: Mapping[int, str]
     branches: Mapping[int, str]
     classifiers: Mapping[int, ClassifierConfig]
+    flatten: Mapping[int, str]
     systematics: Mapping[int, Systematic]
     candidates: Candidates | None
     working_point: WorkingPoint | None
+    compared_cuts: ComparedCuts | None
     fit: Fit | None
+    scan: Scan | None
     limit: LimitConfig | None
     broken: frozenset[str]
 
@@ -86,10 +98,13 @@ def view_of(source: Source, *, taken: Iterable[Problem]) -> View:
         event_id=entries(str, "ntuples", "event_id"),
         branches=entries(str, "selection", "branches"),
         classifiers=entries(ClassifierConfig, "training", "classifiers"),
+        flatten=entries(str, "training", "flatten"),
         systematics=entries(Systematic, "systematics"),
         candidates=section(Candidates, "candidates"),
         working_point=section(WorkingPoint, "selection", "working_point"),
+        compared_cuts=section(ComparedCuts, "evaluation", "compare_cuts"),
         fit=section(Fit, "fit"),
+        scan=section(Scan, "scan"),
         limit=section(LimitConfig, "limit"),
         broken=frozenset(str(bad[0]) for bad in wrong if bad),
     )

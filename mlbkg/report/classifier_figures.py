@@ -13,6 +13,7 @@ from mlbkg.evaluation.estimates import Array, Efficiency
 from mlbkg.evaluation.evaluate import Evaluation
 from mlbkg.evaluation.metrics import Roc
 from mlbkg.evaluation.overtraining import Overtraining, ScorePair
+from mlbkg.evaluation.working_point import WorkingPoint
 from mlbkg.report.style import Caption
 from mlbkg.report.tables import Reference, format_auc, format_estimate, format_number, format_p_value
 
@@ -121,14 +122,7 @@ def draw_scores(evaluation: Evaluation, path: Path, *, caption: Caption) -> Path
         )  # fmt: skip
         signal, _ = scores.total(is_signal=True)
         axes.stairs(signal, edges, color=style.SIGNAL, lw=2, label=f"signal  {format_number(float(signal.sum()))}")
-        threshold = evaluation.working_point.threshold
-        axes.axvline(
-            float(style.log_odds(np.array(threshold))),
-            color=style.INK,
-            lw=1.2,
-            ls="--",
-            label=f"working point  {threshold:.4g}",
-        )
+        _mark_working_point(axes, evaluation.working_point)
         shown = np.concatenate([total[total > 0], signal[signal > 0]])
         axes.set(
             yscale="log", ylim=(max(shown.min(), shown.max() * 1e-7) / 2, shown.max() * 2.5), ylabel="Events / bin",
@@ -140,6 +134,18 @@ def draw_scores(evaluation: Evaluation, path: Path, *, caption: Caption) -> Path
         )  # fmt: skip
         style.label(figure, caption, left=0.95, right=9.0, top=4.82)
     return path
+
+
+def _mark_working_point(axes: Axes, point: WorkingPoint) -> None:
+    """A line, or two around the range of a cut that changes with the scanned variable."""
+    if point.curve is None:
+        at, text = [point.threshold], f"{point.threshold:.4g}"
+    else:
+        at = [min(point.curve.threshold), max(point.curve.threshold)]
+        text = f"{at[0]:.4g} to {at[1]:.4g}"
+    edges = style.log_odds(np.array(at))
+    for edge, label in zip(edges, (f"working point  {text}", None), strict=False):
+        axes.axvline(float(edge), color=style.INK, lw=1.2, ls="--", label=label)
 
 
 def draw_overtraining(evaluation: Evaluation, path: Path, *, caption: Caption) -> Path:

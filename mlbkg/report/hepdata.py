@@ -5,6 +5,7 @@ Format: the HEPData submission schema, version 1.1.1, https://hepdata-submission
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from mlbkg.atomic import atomic_write
+from mlbkg.evaluation.estimates import Array
 from mlbkg.fitting.result import FitResult
+from mlbkg.limits.hypotheses import UpperLimits
 from mlbkg.limits.result import Band, Limit
 from mlbkg.report.limit_tables import LimitLine
 from mlbkg.report.quantity import Quantity
@@ -91,6 +94,37 @@ def yields_hepdata(result: FitResult, measured: Measured, *, data_name: str) -> 
     )
 
 
+def scan_hepdata(
+    masses: Array, axes: Sequence[Quantity], limits: Sequence[UpperLimits], quantity: Quantity, measured: Measured
+) -> HepDataTable:
+    """Limits of every hypothesis, ``masses`` ``(n, n_axes)``: one column for each method, observed and expected."""
+    level, dependent = 100 * limits[0].confidence_level, []
+    for found in limits:
+        header = {"name": f"{level:g} % CL upper limit on {quantity.symbol}, {found.method}", "units": quantity.unit}
+        if found.observed is not None:
+            values = [{"value": _number_or_dash(value)} for value in found.observed]
+            dependent.append(_variable(header, values, measured, kind="observed"))
+        values = [_expected_of_band(band) for band in found.expected.T]
+        dependent.append(_variable(header, values, measured, kind="expected, median"))
+    return HepDataTable(
+        name="Upper limits",
+        description=f"Upper limits on {quantity.symbol} at {level:g} % confidence level for every hypothesis. Expected: "
+        "median of experiments without signal, with the central 68.3 % (1 sigma) and 95.4 % (2 sigma) of them.",
+        location="Upper limits",
+        observables=("CLS",),
+        content={
+            "independent_variables": [
+                {
+                    "header": {"name": axis.symbol, "units": axis.unit},
+                    "values": [{"value": _number(value)} for value in column],
+                }
+                for axis, column in zip(axes, masses.T.tolist(), strict=True)
+            ],
+            "dependent_variables": dependent,
+        },
+    )
+
+
 def write_submission(folder: Path, tables: Sequence[HepDataTable], measured: Measured, *, comment: str) -> tuple[Path, ...]:
     """Write ``submission.yaml``, last, and the data files into ``folder``. ``comment``: about all of the submission."""
     for table in tables:
@@ -149,6 +183,24 @@ def _expected(limit: Limit) -> dict[str, Any]:
             _error(band.minus_2sigma - band.median, band.plus_2sigma - band.median, label="2 sigma"),
         ],
     }
+
+
+def _expected_of_band(band: Array) -> dict[str, Any]:
+    """``(5,)`` quantiles at -2 to +2 standard deviations."""
+    median = float(band[2])
+    if not math.isfinite(median):
+        return {"value": "-"}
+    return {
+        "value": _number(median),
+        "errors": [
+            _error(float(band[1]) - median, float(band[3]) - median, label="1 sigma"),
+            _error(float(band[0]) - median, float(band[4]) - median, label="2 sigma"),
+        ],
+    }
+
+
+def _number_or_dash(value: float) -> float | str:
+    return _number(value) if math.isfinite(value) else "-"
 
 
 def _error(low: float, high: float, *, label: str) -> dict[str, Any]:

@@ -134,20 +134,22 @@ def log_odds(score: Array) -> Array:
     return np.asarray(np.log(within / (1 - within)), dtype=np.float64)
 
 
-def score_axis(axes: Axes, edges: Array, *, text: str) -> None:
+def score_axis(axes: Axes, edges: Array, *, text: str, upright: bool = False) -> None:
     """An axis even in log-odds, labelled with scores: both ends of a good classifier can be seen."""
     from matplotlib.ticker import FixedLocator
 
     low, high = log_odds(edges[[0, -1]])
-    axes.set(xlim=(low, high), xlabel=text)
+    axis = axes.yaxis if upright else axes.xaxis
+    axis.axes.set(**{f"{axis.axis_name}lim": (low, high)})
+    axis.set_label_text(text)
     for ticks in SCORE_TICKS:
         shown = [tick for tick in ticks if low <= log_odds(np.array(tick)) <= high]
         if len(shown) <= MOST_SCORE_TICKS:
             break
-    axes.set_xticks(log_odds(np.array(shown)), [f"{tick:.6g}" for tick in shown])
+    axis.set_ticks(log_odds(np.array(shown)), labels=[f"{tick:.6g}" for tick in shown])
     tenths = [digit * 10.0**-power for power in range(1, 7) for digit in range(1, 10)]
     minor = log_odds(np.array([*tenths, *(1 - tenth for tenth in tenths)]))
-    axes.xaxis.set_minor_locator(FixedLocator(minor[(minor > low) & (minor < high)]))
+    axis.set_minor_locator(FixedLocator(minor[(minor > low) & (minor < high)]))
 
 
 def with_unit(name: str, unit: str) -> str:

@@ -119,9 +119,12 @@ def format_efficiency(efficiency: Efficiency) -> str:
     return f"{format_value_error(100 * efficiency.value, 100 * efficiency.error)} %"
 
 
-def classifier_table(evaluations: Mapping[str, Evaluation], *, reference: Reference | None) -> Table:
-    """One line per classifier, and one for ``reference``."""
-    rows = [
+def classifier_table(
+    evaluations: Mapping[str, Evaluation], *, reference: Reference | None, punzi_fb: Mapping[str, float] | None = None
+) -> Table:
+    """One line per classifier, and one for ``reference``. ``punzi_fb``: mean over the masses of a scan, by classifier."""
+    columns: tuple[str, ...] = ("classifier", "AUC", "signal eff.", "background rejection")
+    rows: list[tuple[str, ...]] = [
         (
             name,
             format_auc(e.ranking.auc),
@@ -133,7 +136,9 @@ def classifier_table(evaluations: Mapping[str, Evaluation], *, reference: Refere
     if reference:
         efficiency, rejection = (f"{100 * v:.1f} %" for v in (reference.signal_efficiency, reference.background_rejection))
         rows.append((reference.name, "-", efficiency, rejection))
-    columns = ("classifier", "AUC", "signal eff.", "background rejection")
+    if punzi_fb:
+        columns = (*columns, "mean Punzi [fb]")
+        rows = [(*row, format_number(punzi_fb[row[0]]) if row[0] in punzi_fb else "-") for row in rows]
     return Table("Out-of-fold performance", columns, tuple(rows))
 
 
@@ -168,7 +173,7 @@ def working_point_table(evaluation: Evaluation) -> Table:
     ]
     rows.append(("all background", format_efficiency(point.background_efficiency), format_estimate(point.background_yield)))
     rows.append(("signal", format_efficiency(point.signal_efficiency), format_estimate(point.signal_yield)))
-    title = f"{evaluation.name}: working point by {point.rule}, score >= {point.threshold:.6g}"
+    title = f"{evaluation.name}: working point by {point.rule}, {point.cut}"
     return Table(title, ("category", "efficiency", "expected events"), tuple(rows))
 
 

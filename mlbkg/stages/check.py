@@ -18,7 +18,7 @@ from mlbkg.ntuples.files import describe, find, metadata
 from mlbkg.ntuples.read import column_error
 from mlbkg.samples.normalisation import generated_events
 from mlbkg.samples.source import ENTRY, Recipe
-from mlbkg.stages.sources import training_recipe_of
+from mlbkg.stages.sources import training_recipe_of, truth_branches
 
 KEPT = "selection.branches"
 
@@ -175,6 +175,8 @@ def _uses(loaded: LoadedConfig, recipe: Recipe, i: int) -> Iterator[tuple[str, s
     for why, text in (*own, *cuts):
         yield from ((name, why) for name in Expression.parse(text).names)
     yield from ((name, "ntuples.event_id") for name in config.ntuples.event_id)
+    if sample.role == "signal":
+        yield from ((name, "training.flatten or scan.axes, as a true mass") for name in truth_branches(config))
     if config.selection.branches != "all":
         yield from ((name, KEPT) for name in config.selection.branches)
 

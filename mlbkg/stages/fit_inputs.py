@@ -98,7 +98,7 @@ def read_inputs(loaded: LoadedConfig, run: RunFolder, *, unblind: bool) -> FitIn
     window = Window(*fit.window, unit=unit_of(loaded, fit.variable))
     folder = run.stage("select")
     cutflow = json.loads((folder / CUTFLOW).read_text(encoding="utf-8"))
-    _require_samples(loaded, cutflow, folder)
+    require_samples(loaded, cutflow, folder)
     simulated, data, blind = {}, [], fit.blind if not unblind else None
     for sample in config.samples:
         found = _read(skims_of({sample.name}, cutflow, folder), fit.variable, threshold=cutflow["threshold"])
@@ -137,7 +137,7 @@ def unit_of(loaded: LoadedConfig, variable: str) -> str:
     return recipe_of(loaded.config).library[variable].unit
 
 
-def _require_samples(loaded: LoadedConfig, cutflow: Mapping[str, Any], folder: Path) -> None:
+def require_samples(loaded: LoadedConfig, cutflow: Mapping[str, Any], folder: Path) -> None:
     there = {file["sample"] for file in cutflow["files"]}
     missing = [sample.name for sample in loaded.config.samples if sample.name not in there]
     failed = [f"{file['path']}: {file['error']}" for file in cutflow["failed"]]

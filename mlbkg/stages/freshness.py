@@ -18,15 +18,18 @@ EVENTS = ("analysis", "seed", "luminosity_per_fb", "ntuples", "candidates", "pre
 STATISTICS = ("fit", "systematics", "limit")
 FAKED = ("fit.variable", "fit.window", "fit.bins", "fit.background", "fit.peaking.samples")
 """Of the fit, what the signal faked by the background depends on."""
+SCANNED = ("scan.axes", "scan.ordered", "scan.hypotheses", "scan.window", "scan.bins")
+"""Of the scan, what the working point of each mass depends on."""
 SECTIONS = {
-    "train": (*EVENTS, "title", "origin", "training", "evaluation", "selection.working_point", *FAKED),
-    "select": (*EVENTS, "selection", "fit.variable", "fit.blind"),
+    "train": (*EVENTS, "title", "origin", "training", "evaluation", "selection.working_point", *FAKED, *SCANNED),
+    "select": (*EVENTS, "selection", "fit.variable", "fit.blind", "scan.axes"),
     "fit": (*EVENTS, "title", "origin", *STATISTICS),
-    "limit": (*EVENTS, "title", "origin", *STATISTICS),
+    "scan": (*EVENTS, "title", "origin", "scan", "systematics"),
+    "limit": (*EVENTS, "title", "origin", "scan", *STATISTICS),
 }
 """What of a config a stage reads, beside the samples. ``tracking`` changes no result."""
 ROLES = {"train": ("signal", "background")}
-UPSTREAM = {"select": ("train",), "fit": ("select",), "limit": ("select",)}
+UPSTREAM = {"select": ("train",), "fit": ("select",), "scan": ("select",), "limit": ("select", "scan")}
 
 
 def key_of(stage: str, loaded: LoadedConfig, run: RunFolder | None = None, **options: Any) -> str:

@@ -31,6 +31,7 @@ from mlbkg.stages.fit_prepared import Prepared, predicted_peaking, prepare
 from mlbkg.stages.fit_settings import quantity_of
 from mlbkg.stages.freshness import key_of
 from mlbkg.stages.hepdata import measured_of, write_hepdata
+from mlbkg.stages.limit_scan import ScanLimitResult, limit_scan
 from mlbkg.stages.progress import NoProgress, Progress
 from mlbkg.stages.run_folder import RunFolder, unblinding, write_manifest
 
@@ -103,14 +104,16 @@ def limit(
     toys: int | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
-) -> LimitResult:
+) -> LimitResult | ScanLimitResult:
     """Limits by every method of ``limit.methods``; observed ones only of data whose blind range is open.
 
-    ``toys``: per hypothesis, by default ``limit.toys``. Raises :class:`LimitError` where a limit cannot be found, and what
-    ``mlbkg fit`` raises.
+    ``toys``: per hypothesis, by default ``limit.toys``. A scan has its own limits: :mod:`mlbkg.stages.limit_scan`.
+    Raises :class:`LimitError` where a limit cannot be found, and what ``mlbkg fit`` or ``mlbkg scan`` raises.
     """
     progress, workers = progress or NoProgress(), workers or os.cpu_count() or 1
     loaded = load(config_path, scale=scale)
+    if loaded.config.scan is not None:
+        return limit_scan(loaded, run=run, unblind=unblind, progress=progress)
     found = selected_run(loaded, run, unblind=unblind)
     key = key_of("limit", loaded, found, unblind=unblind)
     peaking = predicted_peaking(loaded, found, workers=workers, progress=progress)
@@ -161,7 +164,9 @@ def _limits(
         quantity=quantity_of(config),
         confidence_level=level,
         lines=tuple(lines),
-        published=tuple(Published(other.name, other.value, other.kind) for other in config.limit.beside),
+        published=tuple(
+            Published(other.name, other.value, other.kind) for other in config.limit.beside if other.value is not None
+        ),
         impacts=impacts(problem, signal=expected),
         expected=expected,
         without=expected_without(problem, confidence_level=level),

@@ -13,9 +13,10 @@ from mlbkg.config.schema import Config
 from mlbkg.errors import ConfigError
 from mlbkg.report.html import Block, Folded, Listing, Page, Paragraph, Section, render
 from mlbkg.report.tables import Table
+from mlbkg.stages.report_scan import scan_section
 from mlbkg.stages.report_sections import Told, selection_section, training_section
 from mlbkg.stages.report_statistics import fit_section, limit_section, study_section
-from mlbkg.stages.run_folder import STAGES, RunFolder, latest_run
+from mlbkg.stages.run_folder import STAGES, RunFolder, latest_run, stages_of
 from mlbkg.stages.study import FOLDER, STUDY
 
 REPORT = "report.html"
@@ -23,11 +24,10 @@ SECTIONS: dict[str, tuple[str, Callable[[Path, Config], Told]]] = {
     "train": ("Training", training_section),
     "select": ("Selection", selection_section),
     "fit": ("Signal fit", fit_section),
+    "scan": ("Scan", scan_section),
     "limit": ("Limit", limit_section),
 }
 """Stage -> title and content of its section, in the order of the page."""
-BEFORE_FIT = ("train", "select")
-"""The stages of a config without a section ``fit``."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def report(config_path: Path, *, run: Path | None = None) -> ReportResult:
     """
     loaded = load(config_path)
     found = _given(run) if run else latest_run(loaded.config.analysis, with_stage="train", config=str(loaded.path))
-    wanted = tuple(stage for stage in SECTIONS if stage in BEFORE_FIT or loaded.config.fit is not None)
+    wanted = stages_of(loaded.config)
     done = tuple(stage for stage in wanted if found.manifest(stage) is not None)
     missing = tuple(stage for stage in wanted if stage not in done)
     told = {stage: SECTIONS[stage][1](found.stage(stage), loaded.config) for stage in done}
@@ -85,7 +85,7 @@ def _page(loaded: LoadedConfig, run: RunFolder, told: dict[str, Told], missing: 
         for stage, (title, _) in SECTIONS.items()
         if stage in told or stage in missing
     ]
-    if "limit" in told:
+    if "limit" in told and config.fit is not None:
         sections.append(Section("Bias and coverage", _study(loaded, run)))
     luminosity = f", {config.luminosity_per_fb:g} fb⁻¹" if config.luminosity_per_fb else ""
     return Page(

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from mlbkg.config.schema import Config
 from mlbkg.errors import MlbkgError
+from mlbkg.evaluation.compared_cuts import CutComparison
 from mlbkg.evaluation.estimates import from_plain
 from mlbkg.evaluation.evaluate import Evaluation
 from mlbkg.fitting.fake_signal import FakeSignal
@@ -33,6 +34,9 @@ from mlbkg.samples.cuts import CutCount
 from mlbkg.stages.select import CUTFLOW
 from mlbkg.stages.training_files import EVALUATION
 from mlbkg.stages.training_fit import simulated_quantity
+from mlbkg.stages.training_mass_report import FIGURES as OVER_MASSES
+from mlbkg.stages.training_mass_report import tables_over_masses
+from mlbkg.stages.training_scan import OverMasses
 
 T = TypeVar("T")
 
@@ -40,6 +44,7 @@ FIGURES = {
     "roc": "Background rejection against signal efficiency",
     "background_efficiency": "Background efficiency by category",
     "cut_scan": "Expected limit over the score cut",
+    **OVER_MASSES,
     "calibration": "Calibration: share of signal against score",
     "learning_curves": "Learning curves",
     "scores": "Out-of-fold scores",
@@ -71,6 +76,8 @@ class SavedTraining:
     comparison: Evaluation | None
     cut_scans: Mapping[str, CutScan]
     fake_signal: Mapping[str, FakeSignal]
+    masses: Mapping[str, OverMasses]
+    compared_cuts: CutComparison | None
 
     @property
     def best(self) -> Evaluation:
@@ -83,7 +90,9 @@ def training_section(folder: Path, config: Config) -> Told:
     side_by_side = {found.name: found for found in (*saved.classifiers, *([saved.comparison] if saved.comparison else []))}
     beside = Reference(reference.name, reference.signal_efficiency, reference.background_rejection) if reference else None
     tables: list[Block] = [
-        classifier_table(side_by_side, reference=beside),
+        classifier_table(
+            side_by_side, reference=beside, punzi_fb={name: found.punzi_fb for name, found in saved.masses.items()}
+        ),
         category_table(best),
         working_point_table(best),
     ]
@@ -93,6 +102,7 @@ def training_section(folder: Path, config: Config) -> Told:
         tables.append(sculpting_table(best, comparison=saved.comparison))
     if saved.fake_signal:
         tables.append(fake_signal_table(saved.fake_signal))
+    tables += tables_over_masses(saved.masses, saved.compared_cuts, best=best.name, config=config)
     others = [found.name for found in saved.classifiers if found.name != best.name]
     return Told((*tables, *_training_pictures(folder / "figures", best.name, others)), _training_facts(best))
 
@@ -106,7 +116,7 @@ def selection_section(folder: Path, config: Config) -> Told:
         *([Folded("By sample", (cutflow_table("", counts),))] if counts != by_category else []),
         Paragraph(
             f"{found['candidates_selected']:,} of {found['candidates_read']:,} candidates score at least "
-            f"{found['threshold']:.6g}; model {found['model']}.",
+            f"{_least(found['threshold'])}; model {found['model']}.",
             kind="note",
         ),
     ]
@@ -114,6 +124,11 @@ def selection_section(folder: Path, config: Config) -> Told:
         rows = tuple((failed["path"], failed["error"]) for failed in found["failed"])
         blocks.append(Table("Files that could not be read", ("file", "error"), rows))
     return Told(tuple(blocks))
+
+
+def _least(threshold: float | Mapping[str, Any]) -> str:
+    """The score at a working point: a number, or the curve in the scanned variable."""
+    return f"t({threshold['variable']})" if isinstance(threshold, Mapping) else f"{threshold:.6g}"
 
 
 def pictures(folder: Path, titles: Mapping[str, str]) -> tuple[Picture, ...]:

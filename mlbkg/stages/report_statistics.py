@@ -26,6 +26,7 @@ from mlbkg.stages.fit_prepared import DATA, Extracted
 from mlbkg.stages.fit_settings import quantity_of
 from mlbkg.stages.limit import ALL, LIMIT, Limits
 from mlbkg.stages.peaking_tables import peaking_tables
+from mlbkg.stages.report_scan import scan_limit_section
 from mlbkg.stages.report_sections import Told, pictures, read_saved
 from mlbkg.stages.study import STUDY
 
@@ -70,6 +71,8 @@ def fit_section(folder: Path, config: Config) -> Told:
 
 
 def limit_section(folder: Path, config: Config) -> Told:
+    if config.scan is not None:
+        return scan_limit_section(folder, config)
     found = read_saved(Limits, folder / LIMIT)
     blocks: list[Block] = [limits_table(found.lines, found.published, found.quantity)]
     if found.discovery is not None:

@@ -16,7 +16,8 @@ from mlbkg.stages.fit import fit
 from mlbkg.stages.freshness import is_fresh, key_of
 from mlbkg.stages.limit import limit
 from mlbkg.stages.progress import NoProgress, Progress
-from mlbkg.stages.run_folder import STAGES, RunFolder, latest_run
+from mlbkg.stages.run_folder import RunFolder, latest_run, stages_of
+from mlbkg.stages.scan import scan
 from mlbkg.stages.select import select
 from mlbkg.stages.simulate import simulate_samples
 from mlbkg.stages.train import train
@@ -59,7 +60,7 @@ def run(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> RunResult:
-    """Simulate what is missing, train, select, fit, limit. A config without a section ``fit`` ends with the selection.
+    """Simulate what is missing, train, select, fit or scan, limit. A config with neither ends with the selection.
 
     A stage is kept where its config sections, its samples' files, the stages before it and the program's version are those
     that it was made with, and its files are whole; after a kill the stages that had finished are kept. ``force``: none is.
@@ -74,20 +75,17 @@ def run(
         "train": lambda: train(config_path, scale=scale, workers=workers, progress=progress),
         "select": lambda: select(config_path, scale=scale, unblind=unblind, workers=workers, progress=progress),
         "fit": lambda: fit(config_path, scale=scale, unblind=unblind, workers=workers, progress=progress),
+        "scan": lambda: scan(config_path, scale=scale, unblind=unblind, workers=workers, progress=progress),
         "limit": lambda: limit(config_path, scale=scale, unblind=unblind, workers=workers, progress=progress),
     }
     done = {}
-    for stage in _stages_of(loaded):
+    for stage in stages_of(loaded.config):
         begin = time.perf_counter()
         kept = not force and _kept(stage, loaded, unblind=unblind)
         if not kept:
             done[stage] = work[stage]()
         ran.append(Ran(stage, kept, time.perf_counter() - begin))
     return RunResult(_latest(loaded), tuple(ran), done)
-
-
-def _stages_of(loaded: LoadedConfig) -> tuple[str, ...]:
-    return STAGES if loaded.config.fit is not None else STAGES[: STAGES.index("select") + 1]
 
 
 def _kept(stage: str, loaded: LoadedConfig, *, unblind: bool) -> bool:

@@ -20,11 +20,21 @@ from typing import Any
 import psutil
 
 from mlbkg.atomic import atomic_write
+from mlbkg.config.schema import Config
 from mlbkg.errors import MlbkgError
 
 RUNS = Path("runs")
 MANIFEST = "manifest.json"
-STAGES = ("train", "select", "fit", "limit")
+FOLDERS = {
+    "train": "01-train",
+    "select": "02-select",
+    "fit": "03-fit",
+    "scan": "03-scan",
+    "limit": "04-limit",
+    "combine": "01-combine",
+}
+"""Stage -> its folder. A run has a fit or a scan; a combination of several is a run of its own."""
+STAGES = tuple(FOLDERS)
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,7 @@ class RunFolder:
         return self.path.name
 
     def stage(self, stage: str) -> Path:
-        return self.path / f"{STAGES.index(stage) + 1:02d}-{stage}"
+        return self.path / FOLDERS[stage]
 
     def manifest(self, stage: str) -> dict[str, Any] | None:
         """What the finished stage wrote of itself; None where it has not finished."""
@@ -100,6 +110,13 @@ def latest_run(analysis: str, *, with_stage: str, config: str) -> RunFolder:
         where=str(RUNS / analysis),
         hint=f"Make one: mlbkg {with_stage} {config}",
     )
+
+
+def stages_of(config: Config) -> tuple[str, ...]:
+    """The stages that a config asks for, in their order."""
+    after = {"fit": config.fit, "scan": config.scan}
+    looked_for = tuple(stage for stage, section in after.items() if section is not None)
+    return ("train", "select", *looked_for, *(("limit",) if looked_for else ()))
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:

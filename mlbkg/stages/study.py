@@ -23,9 +23,12 @@ from mlbkg.stages.fit_prepared import predicted_peaking, prepare
 from mlbkg.stages.fit_settings import quantity_of
 from mlbkg.stages.progress import NoProgress, Progress
 from mlbkg.stages.run_folder import RunFolder
+from mlbkg.stages.scan_study import ScanStudyResult, scan_study
 
 STUDY = "study.json"
 FOLDER = "study"
+OF_FIT, OF_SCAN = (0.0, 1.0, 3.0), (1.0, 3.0, 5.0)
+"""Signals, in expected limits or in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,20 @@ def study(
     scale: float = 1.0,
     run: Path | None = None,
     toys: int = 500,
-    signals: Sequence[float] = (0.0, 1.0, 3.0),
+    signals: Sequence[float] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
-) -> StudyResult:
+) -> StudyResult | ScanStudyResult:
     """Fit ``toys`` experiments of the config's model at each of ``signals``, in units of the expected limit.
 
-    Data are never looked at. Writes ``study/`` into the run's folder. Raises what ``mlbkg fit`` raises.
+    Of a scan, ``signals`` are standard deviations: :func:`mlbkg.stages.scan_study.scan_study`. Data are never looked at.
+    Writes ``study/`` into the run's folder. Raises what ``mlbkg fit`` raises.
     """
     progress, workers = progress or NoProgress(), workers or os.cpu_count() or 1
     loaded = load(config_path, scale=scale)
+    if loaded.config.scan is not None:
+        return scan_study(loaded, run=run, toys=toys, signals=signals or OF_SCAN, progress=progress)
+    signals = signals or OF_FIT
     found = selected_run(loaded, run)
     config, settings = loaded.config, fit_section(loaded)
     peaking = predicted_peaking(loaded, found, workers=workers, progress=progress)

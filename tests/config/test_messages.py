@@ -101,6 +101,22 @@ samples:
   - {name: b7, role: background, files: "b.txt", simulate: {process: tau_pair, events: 10}}
 features: [R2]
 """,
+    "process_settings": """\
+analysis: a
+samples:
+  - {name: s1, role: signal, files: s1.root, simulate: {process: zprime_mumu, events: 10, mases: [1.0]}}
+  - {name: s2, role: signal, files: s2.root, simulate: {process: zprime_mumu, events: 10, masses: 1.0}}
+  - {name: s3, role: signal, files: s3.root, simulate: {process: zprime_mue, events: 10, masses: [1.0, heavy, 11.0]}}
+  - {name: s4, role: signal, files: s4.root, simulate: {process: dark_higgs, events: 10, masses: [[4.0, 0.1], [4.0]]}}
+  - {name: b1, role: background, files: b1.root, simulate: {process: tau_pair, events: 10, masses: [1.0]}}
+  - {name: b2, role: background, files: b2.root, simulate: {process: tau_pair, events: 10, beams: Y5S}}
+  - {name: b3, role: background, files: b3.root, simulate: {process: two_photon_mumu, events: 10, min_p: 1}}
+  - name: b4
+    role: background
+    files: b4.root
+    simulate: {process: two_photon_mumu, events: 10, theta_degrees: [120, 35], min_pt: fast}
+features: [R2]
+""",
     "expressions": """\
 analysis: a
 samples:
