@@ -30,8 +30,11 @@ class MethodLimits(Protocol):
     def expected(self) -> Array: ...
 
 
-def hypotheses_table(experiments: Experiments, found: Excesses | None, masses: Sequence[Quantity]) -> Table:
-    """Window by window: efficiency, background with all its uncertainties, count and local significance."""
+def hypotheses_table(
+    experiments: Experiments, found: Excesses | None, masses: Sequence[Quantity], *, spurious: Array | None = None
+) -> Table:
+    """Window by window: efficiency, background with all its uncertainties, count and local significance; of local fits, the
+    ``spurious`` signal in the simulated background, too."""
     shown = shown_rows(len(experiments), must=() if found is None else (found.largest,))
     error = experiments.background * experiments.background_uncertainty
     rows = []
@@ -45,6 +48,8 @@ def hypotheses_table(experiments: Experiments, found: Excesses | None, masses: S
             cells.append(f"{experiments.observed[i]:,}")
         if found is not None:
             cells += [f"{found.p_value[i]:.3g}", f"{found.z[i]:+.2f}" if np.isfinite(found.z[i]) else "-"]
+        if spurious is not None:
+            cells.append(f"{spurious[i]:+.2f}")
         rows.append(tuple(cells))
     columns = [
         *(f"{mass.symbol} [{mass.unit}]" for mass in masses),
@@ -52,6 +57,7 @@ def hypotheses_table(experiments: Experiments, found: Excesses | None, masses: S
         "background",
         *(["count"] if experiments.observed is not None else []),
         *(["local p", "σ"] if found is not None else []),
+        *(["spurious σ"] if spurious is not None else []),
     ]
     return Table(_title("Hypotheses", len(shown), len(experiments)), tuple(columns), tuple(rows))
 

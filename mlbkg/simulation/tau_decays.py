@@ -1,11 +1,16 @@
 """tau+ tau- -> two leptons and four neutrinos, with the correlation of the spins; only the leptons are seen.
 
-Of a tau at rest with the polarisation P, the lepton has dGamma / dx dOmega ~ x^2 [(3 - 2x) -+ (2x - 1) P.n] for a negative
-or positive tau, x = E / E_max and n its direction (V-A; Tsai, Phys. Rev. D 4 (1971) 2821). The lepton's mass is left out
-of the density (for muons it matters below x = 0.2) and kept in the momentum. Left out: photons of the taus and the leptons.
+Of a tau at rest with the polarisation P, the lepton has dGamma / dx dOmega ~ k [f(x) -+ g(x) P.n] for a negative or positive
+tau, where x = E / E_max, x0 = m / E_max, k^2 = x^2 - x0^2, n is its direction, and by V-A
+
+    f = x (3 - 2x) - x0^2,   g = k [2x - 2 + sqrt(1 - x0^2)]
+
+(PDG, review of muon decay parameters, rho = delta = 3/4). Photons of the taus and of the leptons are left out.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 from numpy.random import Generator
@@ -22,6 +27,9 @@ BRANCHING_FRACTIONS = {MUON: 0.1739, ELECTRON: 0.1782}
 """PDG."""
 
 MASSES = {MUON: M_MUON, ELECTRON: M_ELECTRON}
+
+TABLE = 20_001
+"""Points of the energy spectra."""
 
 
 def modes(rng: Generator, n: int) -> NDArray[np.int64]:
@@ -42,12 +50,11 @@ def leptons_of_tau_pairs(
     (GeV), z along the electrons; ``(n,)`` each."""
     flight = fermion_pair_direction(rng, len(sqrt_s), sqrt_s, M_TAU)
     taus = back_to_back(flight, sqrt_s, M_TAU, M_TAU)
-    energies, directions = _decays(rng, np.array(flight[1:]), sqrt_s / (2.0 * M_TAU))
-    in_flight = [
-        boosted(_lepton(x, axis, code), tau)
-        for x, axis, code, tau in zip(energies, directions, (first, second), taus, strict=True)
+    energies, directions = _decays(rng, np.array(flight[1:]), sqrt_s / (2.0 * M_TAU), np.array([first, second]))
+    leptons = [
+        boosted(_lepton(*decay), tau) for *decay, tau in zip(energies, directions, (first, second), taus, strict=True)
     ]
-    return in_flight[0], in_flight[1]
+    return leptons[0], leptons[1]
 
 
 def spin_correlation(flight: Array, gamma: Array, first: Array, second: Array) -> Array:
@@ -63,15 +70,14 @@ def spin_correlation(flight: Array, gamma: Array, first: Array, second: Array) -
     return np.asarray(_dot(first, second) - 2.0 * across / total)
 
 
-def _decays(rng: Generator, flight: Array, gamma: Array) -> tuple[Array, Array]:
+def _decays(rng: Generator, flight: Array, gamma: Array, codes: NDArray[np.int64]) -> tuple[Array, Array]:
     """x ``(2, n)`` and directions ``(2, 3, n)`` of both leptons in the rest frames of their taus."""
     n = len(gamma)
     energies, directions = np.empty((2, n)), np.empty((2, 3, n))
     pending = np.arange(n)
     while len(pending):
-        x = _energy_fractions(rng, (2, len(pending)))
+        x, analysing_power = _energy_fractions(rng, codes[:, pending])
         axes = [np.array(isotropic(rng, len(pending))[1:]) for _ in range(2)]
-        analysing_power = (2.0 * x - 1.0) / (3.0 - 2.0 * x)
         weight = 1.0 - analysing_power.prod(axis=0) * spin_correlation(flight[:, pending], gamma[pending], *axes)
         kept = 2.0 * rng.random(len(pending)) < weight
         energies[:, pending[kept]], directions[:, :, pending[kept]] = x[:, kept], np.array(axes)[:, :, kept]
@@ -79,15 +85,33 @@ def _decays(rng: Generator, flight: Array, gamma: Array) -> tuple[Array, Array]:
     return energies, directions
 
 
-def _energy_fractions(rng: Generator, shape: tuple[int, int]) -> Array:
-    """Michel's spectrum 2 x^2 (3 - 2x): its integral 2 x^3 - x^4, turned round on a table."""
-    x = np.linspace(0.0, 1.0, 20_001)
-    return np.interp(rng.random(shape), 2.0 * x**3 - x**4, x)
+def _energy_fractions(rng: Generator, codes: NDArray[np.int64]) -> tuple[Array, Array]:
+    """x of leptons of these codes, and g/f there."""
+    u = rng.random(codes.shape)
+    x, power = np.empty(codes.shape), np.empty(codes.shape)
+    for code in MASSES:
+        own = codes == code
+        cumulative, points, powers = _spectrum(code)
+        x[own] = np.interp(u[own], cumulative, points)
+        power[own] = np.interp(x[own], points, powers)
+    return x, power
 
 
-def _lepton(x: Array, axis: Array, code: NDArray[np.int64]) -> FourVector:
+@lru_cache(maxsize=2)
+def _spectrum(code: int) -> tuple[Array, Array, Array]:
+    """Cumulative distribution, x and g/f; their limit at rest is 0."""
+    smallest = 2.0 * M_TAU * MASSES[code] / (M_TAU**2 + MASSES[code] ** 2)
+    x = np.linspace(smallest, 1.0, TABLE)
+    k = np.sqrt(x**2 - smallest**2)
+    f = x * (3.0 - 2.0 * x) - smallest**2
+    g = k * (2.0 * x - 2.0 + np.sqrt(1.0 - smallest**2))
+    cumulative = np.concatenate([[0.0], np.cumsum((k * f)[1:] + (k * f)[:-1])])
+    return cumulative / cumulative[-1], x, g / f
+
+
+def _lepton(x: Array, axis: Array, codes: NDArray[np.int64]) -> FourVector:
     """In the tau's rest frame."""
-    mass = np.select([code == lepton for lepton in MASSES], list(MASSES.values()))
+    mass = np.where(codes == MUON, M_MUON, M_ELECTRON)
     energy = np.maximum(x * (M_TAU**2 + mass**2) / (2.0 * M_TAU), mass)
     return FourVector(energy, *(np.sqrt(energy**2 - mass**2) * axis))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from mlbkg.limits.spectrum import Spectrum
 from mlbkg.stages.scan_inputs import ScanInputs
 from mlbkg.stages.scan_plane import PlaneExperiments, plane_experiments
 from mlbkg.stages.scan_searched import Searched
-from mlbkg.stages.scan_significance import Estimates, expected_for, method_of, observed_in, search
+from mlbkg.stages.scan_significance import Estimates, expected_for, method_of, observed_in, search, spurious_signals
 from mlbkg.stages.scan_windows import WindowExperiments, window_experiments
 
 TOYS_STREAM = 1
@@ -41,9 +41,11 @@ def search_windows(hand: ScanInHand) -> tuple[Searched, WindowExperiments]:
     if inputs.data is None:
         return _searched(hand, found.experiments, found.content), found
     method = method_of(found, inputs, hand.peaks, hand.spectrum, config)
-    toys = expected_for(method, inputs, hand.spectrum, config).draw(config.scan.toys, _rng(config))
+    expected = expected_for(method, inputs, hand.spectrum, config)
+    toys = expected.draw(config.scan.toys, _rng(config))
     excess, estimates = search(method, observed_in(method.edges, inputs), method.estimate(toys).z, above=config.scan.excess)
-    return _searched(hand, found.experiments, found.content, excess, _in_fb(estimates, found)), found
+    searched = _searched(hand, found.experiments, found.content, excess, _in_fb(estimates, found))
+    return replace(searched, spurious=spurious_signals(method, expected)), found
 
 
 def search_plane(hand: ScanInHand) -> tuple[Searched, PlaneExperiments]:
@@ -95,4 +97,5 @@ def _searched(
         excesses=excess,
         cross_section_fb=None if estimate is None else estimate[0],
         cross_section_error_fb=None if estimate is None else estimate[1],
+        spurious=None,
     )

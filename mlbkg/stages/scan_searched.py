@@ -22,7 +22,8 @@ class Searched:
     """experiments.json. axes: names of the masses. samples, content: ``(n_samples, n)`` expected background by sample.
 
     sqrt_s: GeV, NaN where the config names no beams. excesses: None without data. cross_section_fb, cross_section_error_fb:
-    ``(n,)`` best estimates of a signal of either sign, None without data.
+    ``(n,)`` best estimates of a signal of either sign, None without data. spurious: ``(n,)`` signal, in errors, that local
+    fits find in the simulated background; None for counts.
     """
 
     dataset: Dataset
@@ -35,6 +36,7 @@ class Searched:
     excesses: Excesses | None
     cross_section_fb: Array | None
     cross_section_error_fb: Array | None
+    spurious: Array | None
 
     def masses(self, hypothesis: int) -> dict[str, float]:
         return dict(zip(self.axes, map(float, self.experiments.masses[hypothesis]), strict=True))
@@ -63,6 +65,7 @@ class Searched:
                     "cross_section_error_fb": (
                         None if self.cross_section_error_fb is None else self.cross_section_error_fb[i]
                     ),
+                    "spurious_signal_sigma": None if self.spurious is None else self.spurious[i],
                 }
             )
 

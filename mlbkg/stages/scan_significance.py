@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,9 +21,14 @@ from mlbkg.stages.scan_inputs import ScanInputs
 from mlbkg.stages.scan_spectrum import effects_of
 from mlbkg.stages.scan_windows import WindowExperiments, with_counts
 
+log = logging.getLogger(__name__)
+
 Array = NDArray[np.float64]
 
 BINS_PER_RESOLUTION = 2
+
+SPURIOUS = 0.5
+"""Errors of signal in background alone above which a local fit is not to be trusted."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,29 @@ def expected_for(method: Method, inputs: ScanInputs, spectrum: Spectrum, config:
     effects = effects_of(config.systematics, expected.content, inputs.background.names)
     acting = [effect.background for effect in effects if effect.background.any()]
     return replace(expected, effects=np.array(acting).reshape(len(acting), len(expected.total)))
+
+
+def spurious_signals(method: Method, expected: Expected) -> Array | None:
+    """``(n,)`` signal, in its errors, that local fits find in the expected background itself, where there is none.
+
+    A background that the polynomial cannot follow passes for signal, whatever the global p value says. None for counting,
+    which compares with the same expectation.
+    """
+    if not isinstance(method, Fitting):
+        return None
+    found = method.estimate(expected.total)
+    spurious = found.signal / found.error
+    wrong = np.flatnonzero(np.abs(spurious) > SPURIOUS)
+    if len(wrong):
+        log.warning(
+            "at %d of %d hypotheses local fits find more than %g errors of signal in the simulated background itself, at "
+            "most %+.1f; narrow scan.local_fits.half_range, raise its order, or look only where the background is smooth",
+            len(wrong),
+            len(spurious),
+            SPURIOUS,
+            spurious[np.argmax(np.abs(spurious))],
+        )
+    return spurious
 
 
 def observed_in(edges: Array, inputs: ScanInputs) -> Array:

@@ -23,7 +23,7 @@ DATASETS = {
 def search_tables(found: Searched, config: Config) -> list[Table]:
     """The hypotheses, then the excesses where there are counts."""
     masses = _masses(config)
-    tables = [hypotheses_table(found.experiments, found.excesses, masses)]
+    tables = [hypotheses_table(found.experiments, found.excesses, masses, spurious=found.spurious)]
     if found.excesses is not None:
         tables.append(excess_table(found.excesses, found.experiments, masses))
         if len(masses) > 1:

@@ -47,6 +47,18 @@ def test_michel_spectrum_of_a_tau_at_rest() -> None:
     assert x.max() < 1.001
 
 
+def test_muons_spectrum_knows_their_mass() -> None:
+    # PDG, muon decay parameters: sqrt(x^2 - x0^2) [x (1 - x) + 2/9 rho (4 x^2 - 3 x - x0^2)], rho = 3/4
+    largest = (M_TAU**2 + M_MUON**2) / (2 * M_TAU)
+    x0 = M_MUON / largest
+    grid = np.linspace(x0, 1, 100_001)
+    density = np.sqrt(grid**2 - x0**2) * (grid * (1 - grid) + 2 / 9 * 0.75 * (4 * grid**2 - 3 * grid - x0**2))
+    x = leptons(2.0000001 * M_TAU, 13)[0].e / largest
+    assert x.min() >= x0 * (1 - 1e-9)
+    for cut in (0.2, 0.3, 0.5, 0.8, 0.95):
+        assert_mean((x < cut).astype(float), density[grid < cut].sum() / density.sum())
+
+
 def test_energies_of_leptons_in_flight() -> None:
     # z = E/(sqrt(s)/2) of unpolarised taus at beta = 1: dN/dz = 5/3 - 3 z^2 + 4/3 z^3 (Tsai), mean 7/20
     sqrt_s = 1000.0

@@ -228,6 +228,22 @@ def test_a_signal_in_data_is_found(make: Make, settings: str) -> None:
     told = next(told for told in found["hypotheses"] if told["mass"] == largest["mass"])
     assert told["cross_section_fb"] == pytest.approx(150 / EFFICIENCY / LUMINOSITY, rel=0.25)
     assert abs(told["cross_section_fb"] - 2717) < 4 * told["cross_section_error_fb"]
+    if settings != "local_fits":
+        assert told["spurious_signal_sigma"] is None
+
+
+def test_local_fits_tell_where_the_background_alone_looks_like_a_signal(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    straight = {"toys: 200": "toys: 200\n  method: local_fits\n  local_fits: {order: 0, half_range: 30}"}
+    make(truth(), replace=straight)
+    found = scan(Path("bump.yaml")).to_json()["hypotheses"]
+    # A constant cannot follow a background that changes over the range of the fit
+    assert max(abs(one["spurious_signal_sigma"]) for one in found) > 0.5
+    assert "errors of signal in the simulated background itself" in caplog.text
+    make(truth(), replace={"toys: 200": "toys: 200\n  method: local_fits"})
+    found = scan(Path("bump.yaml")).to_json()["hypotheses"]
+    assert np.median([abs(one["spurious_signal_sigma"]) for one in found]) < 0.5
 
 
 def test_injected_signals_are_as_many_as_their_cross_section_says(make: Make) -> None:
