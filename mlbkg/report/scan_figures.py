@@ -235,6 +235,38 @@ def draw_coupling_limits(
     return path
 
 
+def draw_expected_couplings(
+    masses: Array,
+    by_method: Mapping[str, Sequence[CouplingLimits]],
+    quantity: Quantity,
+    mass: Quantity,
+    path: Path,
+    *,
+    caption: Caption,
+    confidence_level: float,
+) -> Path:
+    """Expected limits by every method under each assumption, as lines alone, beside what is favoured and published."""
+    every = [found for limits in by_method.values() for found in limits]
+    with style.canvas(path, width=9.8, height=5.4) as figure:
+        axes = style.panel(figure, left=0.95, bottom=0.75, width=FRAME_WIDTH, height=4.05)
+        for number, (method, limits) in enumerate(by_method.items()):
+            colour, name = COLOURS.get(method, style.INK), METHODS.get(method, method)
+            for found, ls in zip(limits, ASSUMPTIONS, strict=False):
+                told = f"{name}\n{_subscripts(found.assumption)}"
+                axes.plot(
+                    masses, _finite(found.expected[2]), color=colour, ls=ls, lw=3.0 if number == 0 else 1.4, label=told
+                )
+        lowest = _favoured(axes, masses, [found.favoured for found in every])
+        for found in next(iter(by_method.values())):
+            _published(axes, found)
+        axes.set(xlim=_ends(masses), xlabel=_label(mass))
+        axes.set_ylabel(style.literal(f"{100 * confidence_level:g} % limit on {_with_unit(quantity)}"))
+        _log_between(axes, [found.expected for found in every], [None], down_to=lowest)
+        style.legend_beside(figure, axes, left=LEGEND_LEFT, top=4.8, title="Expected")
+        style.label(figure, caption, left=0.95, right=9.6, top=4.97)
+    return path
+
+
 def _favoured(axes: Axes, masses: Array, bands: Sequence[FavouredBand | None]) -> float:
     """Draws the first band that there is; its lowest edge, infinite without one."""
     band = next((found for found in bands if found is not None), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,14 @@ from mlbkg.limits.plane_projections import evenly_fixed, projections
 from mlbkg.physics.coupling import COUPLINGS
 from mlbkg.report import plane_figures
 from mlbkg.report.quantity import Quantity
-from mlbkg.report.scan_figures import CouplingLimits, draw_coupling_limits, draw_cross_section_limits
+from mlbkg.report.scan_figures import (
+    CouplingLimits,
+    draw_coupling_limits,
+    draw_cross_section_limits,
+    draw_expected_couplings,
+)
 from mlbkg.report.scan_tables import METHODS
+from mlbkg.report.style import Caption
 from mlbkg.stages.fit_figures import caption_of
 from mlbkg.stages.scan_figures import all_drawn, mass_quantity, plane_axes
 
@@ -32,7 +39,7 @@ def draw_limit_scan_stage(config: Config, found: ScanLimits, folder: Path) -> tu
 
 
 def _of_windows(config: Config, found: ScanLimits) -> dict[str, Callable[[Path], Path]]:
-    """Cross sections, and for each method and each parameter one figure with all assumptions about it."""
+    """Cross sections; for each parameter what is expected by all methods, then for each method one figure with its bands."""
     assert config.scan is not None
     caption, mass, masses = caption_of(config), mass_quantity(config.scan.axes[0]), found.searched.experiments.masses[:, 0]
     drawn: dict[str, Callable[[Path], Path]] = {
@@ -41,6 +48,8 @@ def _of_windows(config: Config, found: ScanLimits) -> dict[str, Callable[[Path],
         )
     }
     for symbol in dict.fromkeys(limit.symbol for limit in found.couplings):
+        of_symbol = [limit for limit in found.couplings if limit.symbol == symbol]
+        drawn[f"{of_symbol[0].name}_expected"] = partial(_draw_expected, of_symbol, found, mass, caption)
         for method in (limit.method for limit in found.limits):
             of_both = [limit for limit in found.couplings if (limit.symbol, limit.method) == (symbol, method)]
 
@@ -58,6 +67,22 @@ def _of_windows(config: Config, found: ScanLimits) -> dict[str, Callable[[Path],
 
             drawn[f"{of_both[0].name}_limits_{method}"] = draw
     return drawn
+
+
+def _draw_expected(limits: list[CouplingLimit], found: ScanLimits, mass: Quantity, caption: Caption, path: Path) -> Path:
+    by_method = {
+        method: [_with_published(limit, found) for limit in limits if limit.method == method]
+        for method in dict.fromkeys(limit.method for limit in limits)
+    }
+    return draw_expected_couplings(
+        found.searched.experiments.masses[:, 0],
+        by_method,
+        Quantity(limits[0].symbol),
+        mass,
+        path,
+        caption=caption,
+        confidence_level=found.confidence_level,
+    )
 
 
 def _with_published(limit: CouplingLimit, found: ScanLimits) -> CouplingLimits:

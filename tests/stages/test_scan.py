@@ -199,7 +199,8 @@ def test_limits_of_every_hypothesis(make: Make) -> None:
     assert at_three == pytest.approx(0.14, rel=0.05)
     assert set(beside["expected_over_published"]) == {"cls", "bayesian"}
     assert {path.name for path in result.figures} == {
-        "cross_section_limits.png", "zprime_lmu_ltau_limits_cls.png", "zprime_lmu_ltau_limits_bayesian.png",
+        "cross_section_limits.png", "zprime_lmu_ltau_expected.png", "zprime_lmu_ltau_limits_cls.png",
+        "zprime_lmu_ltau_limits_bayesian.png",
     }  # fmt: skip
     assert all(path.is_file() for path in (*result.figures, *result.hepdata))
     saved = json.loads((run.stage("limit") / "limit.json").read_text())
