@@ -17,6 +17,8 @@ from mlbkg.evaluation.resampling import binned_sums, draw_null, event_covariance
 
 GRID = 128
 NULL_DRAWS = 2000
+ROUNDING = 1e-12
+"""A distance below this is none: of a constant, say, the same in both sets."""
 SMALLEST_P = 1 / (NULL_DRAWS + 1)
 
 
@@ -72,5 +74,7 @@ def project(covariance: Array, shapes: Array) -> Array:
 
 def _largest_distance(difference: Array, covariance: Array, *, seed: int) -> ShapeTest:
     observed = float(np.abs(np.cumsum(difference)).max())
+    if observed < ROUNDING:
+        return ShapeTest(0.0, 1.0)
     null = np.abs(np.cumsum(draw_null(covariance, draws=NULL_DRAWS, seed=seed), axis=1)).max(axis=1)
     return ShapeTest(observed, p_value(observed, null))

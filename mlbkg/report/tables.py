@@ -216,7 +216,7 @@ def _sculpting_row(line: Sculpting, name: str) -> tuple[str, ...]:
         format_p_value(test.p_value) if test else "too few",
         f"{line.jensen_shannon:.4f}",
         f"{line.jensen_shannon_expected:.4f}",
-        f"{line.correlation:+.3f}",
+        f"{line.correlation:+.3f}" if math.isfinite(line.correlation) else "-",
         f"{line.mutual_information:.4f}",
     )
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from mlbkg.config.schema import Config
 from mlbkg.report.html import Block, Fact, Folded, Paragraph
+from mlbkg.report.scan_tables import METHODS
+from mlbkg.report.tables import format_number
 from mlbkg.stages.limit_scan import LIMIT, ScanLimits
 from mlbkg.stages.report_sections import Told, pictures, read_saved
 from mlbkg.stages.scan import EXPERIMENTS
@@ -46,11 +48,24 @@ def scan_limit_section(folder: Path, config: Config) -> Told:
     first, *others = limit_tables(found, config)
     blocks: tuple[Block, ...] = (
         Paragraph(DATASETS[found.searched.dataset], kind="note"),
-        *pictures(folder / "figures", LIMIT_FIGURES),
+        *pictures(folder / "figures", {**LIMIT_FIGURES, **_coupling_figures(found)}),
         first,
         Folded("Limits on couplings, and beside published ones", tuple(others)),
     )
     return Told(blocks, tuple(_limit_facts(found)))
+
+
+def _coupling_figures(found: ScanLimits) -> dict[str, str]:
+    """Beginnings of names, as :mod:`mlbkg.stages.limit_scan_figures` gives them, and titles."""
+    titles: dict[str, str] = {}
+    for limit in found.couplings:
+        titles |= {
+            f"{limit.name}_expected": f"Expected limits on {limit.symbol}, all methods",
+            f"{limit.name}_limits_{limit.method}": f"Upper limits on {limit.symbol}, {METHODS[limit.method]}",
+            f"{limit.name}_map": f"Upper limits on {limit.symbol}",
+            f"{limit.name}_projections": f"Upper limits on {limit.symbol}, one mass fixed",
+        }
+    return titles
 
 
 def _scan_facts(found: Searched) -> Iterator[Fact]:
@@ -65,5 +80,5 @@ def _limit_facts(found: ScanLimits) -> Iterator[Fact]:
     """The range of the first method's median limits."""
     first = found.limits[0]
     finite = first.expected[2][np.isfinite(first.expected[2])]
-    text = f"{finite.min():.3g} to {finite.max():.3g} {found.quantity.unit}"
+    text = f"{format_number(float(finite.min()))} to {format_number(float(finite.max()))} {found.quantity.unit}"
     yield Fact(f"Expected {100 * found.confidence_level:g} % limits", text, f"on {found.quantity.symbol}; {first.method}")

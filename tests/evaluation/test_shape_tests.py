@@ -152,3 +152,10 @@ def test_mutual_information_of_a_bivariate_gaussian():
     y = 0.6 * x + 0.8 * random.standard_normal(100_000)
     found = mutual_information(x, y, np.ones(100_000), np.arange(100_000))
     assert found == pytest.approx(-np.log2(1 - 0.36) / 2, rel=0.06)
+
+
+def test_a_constant_has_the_same_shape_everywhere():
+    random = np.random.default_rng(3)
+    weight = random.exponential(size=500)
+    found = split_test(np.zeros(500), random.random(500) < 0.3, weight, np.arange(500), seed=1)
+    assert (found.distance, found.p_value) == (0.0, 1.0)
