@@ -177,6 +177,7 @@ class ComparedCuts(Params):
     """A selection by cuts beside the classifier's: for each mass, Punzi's figure of merit sets ``line`` and ``above``."""
 
     name: str = Field(min_length=1, description="whose selection it is")
+    requires: tuple[str, ...] = Field((), description="cuts that come before, as they stand: conditions on listed features")
     line: tuple[str, str] = Field(description="two features x and y: x + slope * y > offset, slope and offset optimised")
     above: tuple[str, ...] = Field((), description="features with a lower cut that is optimised, too")
 

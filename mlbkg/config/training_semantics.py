@@ -92,9 +92,21 @@ def _cuts_on_what(view: View) -> Iterator[Problem]:
     used: dict[KeyPath, str] = {(*CUTS, "line", i): name for i, name in enumerate(cuts.line)}
     used |= {(*CUTS, "above", i): name for i, name in enumerate(cuts.above)}
     for path, name in used.items():
-        if name not in listed:
-            advice = did_you_mean(name, listed) or "; add it to spectators"
-            yield Problem(path, f"'{name}' is neither a feature nor a spectator{advice}")
+        yield from _listed(path, name, listed)
+    for i, text in enumerate(cuts.requires):
+        try:
+            names = Expression.parse(text).names
+        except ExpressionError as error:
+            yield Problem((*CUTS, "requires", i), error.what)
+            continue
+        for name in names:
+            yield from _listed((*CUTS, "requires", i), name, listed)
+
+
+def _listed(path: KeyPath, name: str, listed: set[str]) -> Iterator[Problem]:
+    if name not in listed:
+        advice = did_you_mean(name, listed) or "; add it to spectators"
+        yield Problem(path, f"'{name}' is neither a feature nor a spectator{advice}")
 
 
 def _per_window(view: View) -> bool:

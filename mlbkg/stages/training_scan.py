@@ -20,6 +20,8 @@ from mlbkg.evaluation.mass_scan import MassRanking, MassScan, MeanPunzi, mean_pu
 from mlbkg.evaluation.peaks import Peaks, evenly_spaced, interpolate, measure_peaks
 from mlbkg.evaluation.window_search import SearchPoints
 from mlbkg.evaluation.working_point import ByCurve, ByPunzi, Found, Rule
+from mlbkg.ntuples.expression_functions import truth
+from mlbkg.ntuples.expressions import Expression
 from mlbkg.stages.progress import Progress
 from mlbkg.stages.training_data import TrainingData
 from mlbkg.stages.training_evaluation import probability, punzi_of
@@ -148,6 +150,8 @@ def compared_with_cuts(fit: CrossFit, search: MassSearch | None, config: Config)
     if wanted is None or search is None:
         return None
     columns = {name: search.data.values_of(name) for name in (*wanted.line, *wanted.above)}
+    # a candidate without one of the line's features passes no line
+    columns[wanted.line[0]] = np.where(_required(search.data, wanted.requires), columns[wanted.line[0]], np.nan)
     settings = {name: value for name, value in search.settings.items() if name != "hypotheses"}
     return compare_cuts(
         *search.candidates(probability(fit.margin)),
@@ -156,6 +160,15 @@ def compared_with_cuts(fit: CrossFit, search: MassSearch | None, config: Config)
         replicas=config.evaluation.bootstrap,
         seed=config.seed,
     )
+
+
+def _required(data: TrainingData, conditions: Sequence[str]) -> NDArray[np.bool_]:
+    """``(n,)``: candidates for which all of them hold."""
+    passed = np.ones(len(data.sample), dtype=bool)
+    for text in conditions:
+        expression = Expression.parse(text)
+        passed &= truth(expression.evaluate({name: data.values_of(name) for name in expression.names}))
+    return passed
 
 
 def masses_json(found: OverMasses | None, scan: Scan | None) -> list[dict[str, Any]] | None:

@@ -73,7 +73,11 @@ def test_windows_are_of_one_axis(tmp_path: Path) -> None:
 
 
 def test_cuts_are_on_what_is_listed(tmp_path: Path) -> None:
-    found = problems(tmp_path, CONFIG.replace("line: [x, y], above: [m2]", "line: [x, z], above: [m3]"))
+    found = problems(
+        tmp_path, CONFIG.replace("line: [x, y], above: [m2]", 'requires: ["w > 1", "x >"], line: [x, z], above: [m3]')
+    )
+    assert "evaluation.compare_cuts.requires[0]: 'w' is neither a feature nor a spectator" in found
+    assert "evaluation.compare_cuts.requires[1]: " in found
     assert "evaluation.compare_cuts.line[1]: 'z' is neither a feature nor a spectator" in found
     assert "evaluation.compare_cuts.above[0]: 'm3' is neither a feature nor a spectator" in found
 

@@ -50,7 +50,7 @@ training:
   classifiers:
     - {backend: xgboost, n_estimators: 15, max_depth: 2}
     - {backend: xgboost, name: stump, n_estimators: 1, max_depth: 1}
-evaluation: {bootstrap: 10, permutation_rows: 200, compare_cuts: {name: someone, line: [x, y]}}
+evaluation: {bootstrap: 10, permutation_rows: 200, compare_cuts: {name: someone, requires: ["x > 0.5"], line: [x, y]}}
 selection: {working_point: {punzi: {a: 3, b: 1.28155, per: window}}}
 scan:
   axes: [{name: mass, variable: m2, power: 2, truth: true_mass, range: [1, 5]}]
@@ -173,6 +173,11 @@ def test_cuts_are_compared_at_every_mass(trained: tuple[TrainResult, SelectResul
     assert found["name"] == "someone"
     assert [line["mass"] for line in found["masses"]] == list(MASSES)
     assert all(0 < line["classifier_rejection"]["value"] <= 1 for line in found["masses"])
+    data = trained[0].trained.data
+    required = data.values_of("x")[data.sample.label == 1] > 0.5
+    assert required.mean() < 0.9
+    for line in found["masses"]:
+        assert line["signal_efficiency"]["value"] < required.mean() + 0.05
 
 
 def test_the_selection_is_that_of_the_training(trained: tuple[TrainResult, SelectResult]) -> None:
@@ -267,7 +272,7 @@ def test_two_masses_have_one_cut(bump: Make) -> None:
     path = bump(
         replace={
             one: axes, "per: window": "per: selection", "[true_mass]": "[true_mass, true_h]", "[m2]": "[m2, h]",
-            ", compare_cuts: {name: someone, line: [x, y]}": "",
+            ', compare_cuts: {name: someone, requires: ["x > 0.5"], line: [x, y]}': "",
         }
     )  # fmt: skip
     rng = np.random.default_rng(4)
