@@ -360,4 +360,10 @@ def test_the_report_tells_of_it(make: Make) -> None:
     assert searched.facts[0].name == "Largest excess"
     limits = limit_section(run.stage("limit"), load(Path("bump.yaml")).config)
     assert limits.facts[0].name == "Expected 90 % limits"
-    assert sum(isinstance(block, Picture) for block in (*searched.blocks, *limits.blocks)) == 6
+    titles = [block.title for block in (*searched.blocks, *limits.blocks) if isinstance(block, Picture)]
+    assert len(titles) == 7
+    assert titles[-3:] == [
+        "Expected limits on g′, all methods",
+        "Upper limits on g′, frequentist (CLs)",
+        "Upper limits on g′, Bayesian",
+    ]
