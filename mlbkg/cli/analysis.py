@@ -15,7 +15,9 @@ WorkersOption = Annotated[int | None, typer.Option("--workers", "-j", min=1, hel
 ScaleOption = Annotated[
     float, typer.Option("--scale", help="Times as many simulated events as the config says, in files of their own.")
 ]
-UnblindOption = Annotated[bool, typer.Option("--unblind", help="Read data inside fit.blind; the run records it.")]
+UnblindOption = Annotated[
+    bool, typer.Option("--unblind", help="Read data inside fit.blind, or of a blind scan; the run records it.")
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Do it again where the result exists.")]
 
 

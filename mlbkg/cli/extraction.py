@@ -41,6 +41,7 @@ def fit(
 def scan(
     config: ConfigArgument,
     run: RunOption = None,
+    unblind: UnblindOption = False,
     scale: ScaleOption = 1.0,
     json_output: JsonOption = False,
     quiet: QuietOption = False,
@@ -50,7 +51,7 @@ def scan(
     from mlbkg.stages.scan import scan as run_stage
 
     with progress_bars(quiet=quiet) as progress:
-        result = run_stage(config, scale=scale, run=run, progress=progress)
+        result = run_stage(config, scale=scale, run=run, unblind=unblind, progress=progress)
     return Answer(finite(result.to_json()), scan_text(result))
 
 

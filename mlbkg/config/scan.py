@@ -69,7 +69,8 @@ class Scan(Params):
     local_fits: LocalFits = LocalFits()
     toys: int = Field(1000, ge=100, description="background-only experiments behind the global p values")
     excess: float = Field(3.0, gt=0, description="local significances above this are counted")
-    pseudo_data: PseudoData | None = Field(None, description="drawn where no sample has the role data")
+    blind: bool = Field(False, description="no candidate of data is read without --unblind")
+    pseudo_data: PseudoData | None = Field(None, description="drawn where there are no data, or they are not read")
 
     @model_validator(mode="after")
     def _axes_named(self) -> Scan:

@@ -59,7 +59,8 @@ def read_scanned(loaded: Sequence[LoadedConfig]) -> Iterator[Scanned]:
 
 def _counted_again(loaded: LoadedConfig, run: RunFolder, hypotheses: Experiments) -> Experiments:
     """Cells are taken as they are; windows only by their masses, for they overlap, and follow each data set's resolution."""
-    hand = in_hand(loaded, run)
+    manifest = run.manifest("scan") or {}
+    hand = in_hand(loaded, run, unblind=bool(manifest.get("unblind")))
     if hypotheses.masses.shape[1] == 1:
         windows = window_experiments(hand.inputs, hand.peaks, hand.spectrum, hand.config, masses=hypotheses.masses)
         return windows.experiments

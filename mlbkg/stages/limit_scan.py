@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlbkg.atomic import atomic_write
 from mlbkg.config.load import LoadedConfig
 from mlbkg.config.schema import Config
-from mlbkg.errors import MlbkgError
+from mlbkg.errors import BlindError, MlbkgError
 from mlbkg.evaluation.estimates import from_plain, to_plain
 from mlbkg.limits.hypotheses import UpperLimits
 from mlbkg.limits.many import LIMITS
@@ -152,6 +152,9 @@ def read_searched(loaded: LoadedConfig, run: RunFolder, *, unblind: bool = False
     if manifest.get("key") != key_of("scan", loaded, run, unblind=bool(manifest.get("unblind"))):
         text = f"the scan in {folder} was made with another config, other files or another version"
         raise MlbkgError(text, where=str(folder), hint=f"Scan again: mlbkg scan {loaded.path}")
+    if unblind and loaded.config.scan is not None and loaded.config.scan.blind and not manifest.get("unblind"):
+        text = f"the scan in {folder} did not read the data, which are blind"
+        raise BlindError(text, where=str(folder), hint=f"Open them: mlbkg scan {loaded.path} --unblind")
     found: Searched = from_plain(Searched, json.loads((folder / EXPERIMENTS).read_text(encoding="utf-8")))
     return found
 

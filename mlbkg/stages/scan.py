@@ -54,17 +54,17 @@ def scan(
 ) -> ScanResult:
     """Count in the windows or cells of all hypotheses, in data, in pseudo-data, or only what is expected.
 
-    ``workers`` and ``unblind`` change nothing: a scan is fast, and has no blind range. Raises :class:`ConfigError` for a
-    config without a section ``scan``, :class:`EmptySampleError` where there is no signal or background, and what reading
-    the selection raises.
+    ``unblind``: whether the data of a scan with ``blind`` are read. ``workers`` change nothing: a scan is fast. Raises
+    :class:`ConfigError` for a config without a section ``scan``, :class:`BlindError` for data that the selection left out,
+    :class:`EmptySampleError` where there is no signal or background, and what reading the selection raises.
     """
     begin, progress = time.perf_counter(), progress or NoProgress()
     loaded = load(config_path, scale=scale)
     scan_section(loaded)
-    found = selected_run(loaded, run)
+    found = selected_run(loaded, run, unblind=unblind)
     key = key_of("scan", loaded, found, unblind=unblind)
     advance = progress.step("scan", total=3, unit="steps")
-    hand = in_hand(loaded, found)
+    hand = in_hand(loaded, found, unblind=unblind)
     advance(1)
     search, draw = _kind(hand)
     searched, more = search(hand)
@@ -96,10 +96,10 @@ def scan(
     return result
 
 
-def in_hand(loaded: LoadedConfig, run: RunFolder) -> ScanInHand:
+def in_hand(loaded: LoadedConfig, run: RunFolder, *, unblind: bool) -> ScanInHand:
     """What the run's selection holds for the scan; with pseudo-data where the config wants them."""
     section = scan_section(loaded)
-    inputs = read_scan_inputs(loaded, run)
+    inputs = read_scan_inputs(loaded, run, unblind=unblind)
     power = tuple(axis.power for axis in section.axes)
     peaks = measure_peaks(inputs.masses, inputs.signal.values, inputs.signal.weight, power=power)
     spectrum = background_spectrum(inputs, peaks)

@@ -85,8 +85,9 @@ def scan_section(loaded: LoadedConfig) -> Scan:
     return loaded.config.scan
 
 
-def read_scan_inputs(loaded: LoadedConfig, run: RunFolder) -> ScanInputs:
-    """Candidates of the run's selection with all scanned variables; pseudo-data are not drawn here.
+def read_scan_inputs(loaded: LoadedConfig, run: RunFolder, *, unblind: bool) -> ScanInputs:
+    """Candidates of the run's selection with all scanned variables; pseudo-data are not drawn here. ``unblind``: whether the
+    data of a blind scan are read.
 
     Raises :class:`MlbkgError` for a selection that lacks a sample, :class:`EmptySampleError` without signal or background,
     and :class:`WeightError` where it is not known how much signal was generated.
@@ -100,7 +101,7 @@ def read_scan_inputs(loaded: LoadedConfig, run: RunFolder) -> ScanInputs:
     background = reader.selected("background")
     if not len(background):
         raise EmptySampleError("no candidate of the background is selected, so nothing can be predicted", where=str(folder))
-    has_data = any(sample.role == "data" for sample in config.samples)
+    has_data = any(sample.role == "data" for sample in config.samples) and (unblind or not scan.blind)
     return ScanInputs(
         signal=signal,
         masses=masses,

@@ -98,7 +98,7 @@ def scan_study(
     """
     begin = time.perf_counter()
     found = selected_run(loaded, run)
-    hand = in_hand(loaded, found)
+    hand = in_hand(loaded, found, unblind=False)
     assert hand.config.scan is not None
     if len(hand.config.scan.axes) > 1:
         where = f"{loaded.path}:{loaded.line_of(('scan', 'axes'))}"

@@ -34,6 +34,7 @@ from mlbkg.stages.training_evaluation import name_of, rule_of
 ROLES = ("signal", "background", "data")
 CUTFLOW = "cutflow.json"
 DATA = LABELS["data"]
+EVERY_CANDIDATE = "1 == 1"
 
 
 @dataclass(frozen=True)
@@ -119,12 +120,15 @@ def select(
 
 
 def blinded(config: Config) -> tuple[SampleSource, ...]:
-    """The samples of ``config``, the data among them without the blind range."""
+    """The samples of ``config``, the data among them without the blind range; of a blind scan, without any."""
     sources = sources_of(config, roles=ROLES)
-    if config.fit is None or config.fit.blind is None:
+    if config.scan is not None and config.scan.blind:
+        hidden = EVERY_CANDIDATE
+    elif config.fit is not None and config.fit.blind is not None:
+        low, high = hidden_range(config.fit.blind)
+        hidden = f"`{config.fit.variable}` >= {low!r} and `{config.fit.variable}` <= {high!r}"
+    else:
         return sources
-    low, high = hidden_range(config.fit.blind)
-    hidden = f"`{config.fit.variable}` >= {low!r} and `{config.fit.variable}` <= {high!r}"
     return tuple(replace(source, hidden=hidden) if source.label == DATA else source for source in sources)
 
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.random import Generator
 
 from mlbkg.config.load import load
-from mlbkg.errors import ConfigError, MlbkgError, WeightError
+from mlbkg.errors import BlindError, ConfigError, MlbkgError, WeightError
 from mlbkg.ntuples.write import AtomicRootWriter
 from mlbkg.report.html import Picture
 from mlbkg.stages.limit import limit
@@ -367,3 +367,20 @@ def test_the_report_tells_of_it(make: Make) -> None:
         "Upper limits on g′, frequentist (CLs)",
         "Upper limits on g′, Bayesian",
     ]
+
+
+def test_blind_data_are_not_read(make: Make) -> None:
+    data = skim(background(np.random.default_rng(3), 700), weight=1.0, first_event=300000)
+    make(
+        {**truth(), "data": data},
+        replace={
+            "features:": "  - {name: data, role: data, files: data.root}\nfeatures:",
+            "toys: 200": "toys: 200\n  blind: true",
+        },
+    )
+    assert scan(Path("bump.yaml")).to_json()["dataset"] == "pseudo-data"
+    with pytest.raises(BlindError, match="did not read the data"):
+        limit(Path("bump.yaml"), unblind=True)
+    opened = scan(Path("bump.yaml"), unblind=True).to_json()
+    assert opened["dataset"] == "data"
+    assert limit(Path("bump.yaml"), unblind=True).to_json()["dataset"] == "data"

@@ -334,3 +334,16 @@ def read(path: Path) -> TrainingData:
     return read_training_data(
         config, sources_of(config, roles=("signal", "background")), training_recipe_of(config), workers=1
     )
+
+
+def test_a_blind_selection_holds_no_data(bump: Make) -> None:
+    path = bump(replace={"hypotheses: 25": "hypotheses: 25\n  blind: true"})
+    train(path, workers=1)
+    selected = {unblind: select(path, workers=1, unblind=unblind).to_json() for unblind in (False, True)}
+    counted = {
+        unblind: [cut["events"] for cut in found["cutflow"] if cut["sample"] == "data"]
+        for unblind, found in selected.items()
+    }
+    assert set(counted[False]) == {0}
+    assert counted[True][0] == 3000
+    assert counted[True][-1] > 0
