@@ -121,7 +121,7 @@ class Training(Params):
         min_length=1,
         description="backend and its own parameters, see `mlbkg backends`",
     )
-    champion: Literal["auc", "background_rejection", "punzi"] = Field(
+    champion: Literal["auc", "log_loss", "background_rejection", "punzi"] = Field(
         "auc",
         description="out-of-fold figure of merit by which one classifier becomes model.onnx; punzi: of a scan, "
         "the mean over its masses",

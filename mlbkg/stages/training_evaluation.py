@@ -101,6 +101,8 @@ def champion_of(evaluations: Sequence[Evaluation], *, by: str, punzi_fb: Mapping
     """Index of the best by the named figure of merit; the first of equals. ``punzi_fb``: by name, of a scan."""
     if by == "punzi":
         return int(np.argmin([punzi_fb[evaluation.name] for evaluation in evaluations]))
+    if by == "log_loss":
+        return int(np.argmin([evaluation.ranking.log_loss for evaluation in evaluations]))
     merits = [getattr(evaluation.ranking, by).value for evaluation in evaluations]
     return int(np.argmax(merits))
 

@@ -23,7 +23,7 @@ from mlbkg.stages.skims import read_selected
 from mlbkg.stages.sources import sources_of, training_recipe_of
 from mlbkg.stages.train import TrainResult, train
 from mlbkg.stages.training_data import TrainingData, read_training_data
-from mlbkg.stages.training_evaluation import probability
+from mlbkg.stages.training_evaluation import champion_of, probability
 from mlbkg.stages.training_scan import mass_search
 from mlbkg.tracking.base import NullLog
 
@@ -158,6 +158,9 @@ def test_the_champion_needs_the_smallest_cross_section(trained: tuple[TrainResul
     punzi = {name: line["punzi"] for name, line in found["backends"].items()}
     assert punzi["xgboost"] < punzi["stump"]
     assert found["champion"] == "xgboost"
+    evaluations = result.trained.evaluations
+    losses = [found["backends"][evaluation.name]["log_loss"] for evaluation in evaluations]
+    assert champion_of(evaluations, by="log_loss", punzi_fb={}) == losses.index(min(losses))
     assert punzi["xgboost"] == pytest.approx(np.mean([entry["punzi"] for entry in found["masses"]]))
     search = mass_search(result.trained.data, result.trained.loaded.config)
     assert search is not None
