@@ -114,17 +114,19 @@ def read_inputs(loaded: LoadedConfig, run: RunFolder, *, unblind: bool) -> FitIn
 
 def _require_open(loaded: LoadedConfig, run: RunFolder, manifest: Mapping[str, Any], *, unblind: bool) -> None:
     has_data = any(sample.role == "data" for sample in loaded.config.samples)
-    if unblind and has_data and _is_blind(loaded) and manifest.get("unblind") is False:
+    blind = _what_is_blind(loaded)
+    if unblind and has_data and blind is not None and manifest.get("unblind") is False:
         raise BlindError(
-            f"the selection in {run.stage('select')} left out the data that are blind, so they cannot be looked at",
+            f"the selection in {run.stage('select')} left out {blind}",
             where=str(run.stage("select")),
             hint=f"Open the data in the selection, too: mlbkg select {loaded.path} --unblind",
         )
 
 
-def _is_blind(loaded: LoadedConfig) -> bool:
-    config = loaded.config
-    return config.scan.blind if config.scan is not None else fit_section(loaded).blind is not None
+def _what_is_blind(loaded: LoadedConfig) -> str | None:
+    if loaded.config.scan is not None:
+        return "all data, as scan.blind asks" if loaded.config.scan.blind else None
+    return "the data inside fit.blind, so they cannot be fitted" if fit_section(loaded).blind is not None else None
 
 
 def _require_current(loaded: LoadedConfig, run: RunFolder, manifest: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import cross_fitting
 import fitting
 import reading
+import scan_limits
 import scoring
 import selecting
 import signal_fits
@@ -56,6 +57,7 @@ def measure(rows: int, turns: int, config: Path, samples: Path | None) -> Result
         "scoring": scoring.main(rows // 100, turns=turns),
         "selecting": selecting.main(rows, turns=turns),
         "signal fits": signal_fits.main(100, turns=turns),
+        "scan limits": scan_limits.main(1000, turns=turns),
         "mlbkg train": {config.stem: whole_training.main(config, samples=samples)},
     }
 
@@ -73,6 +75,7 @@ def smoke() -> Results:
         "scoring": scoring.main(SMOKE_ROWS, turns=1, trees={"xgboost": {"n_estimators": 5, "max_depth": 3}}),
         "selecting": selecting.main(SMOKE_ROWS, turns=1, trees=5),
         "signal fits": signal_fits.main(2, turns=1),
+        "scan limits": scan_limits.main(10, turns=1),
         "mlbkg train": {"flat": flat},
     }
 
@@ -102,6 +105,8 @@ def _lines(results: Results) -> Iterator[str]:
             yield line("`mlbkg select`", selecting.PROGRAMS[name], f"{found['ratio']:.2f}", _used(mine), _used(found))
     for name, found in results["signal fits"].items():
         yield line("fits to toys, 120 bins, 10 parameters", f"`{name}` and Migrad", *_compared(found))
+    for name, found in results["scan limits"].items():
+        yield line("limits of counting experiments, and five expected", f"`{name}`, the limit alone", *_compared(found))
     for name, found in results["mlbkg train"].items():
         share = f"{100 * found['outside_share']:.0f} %"
         yield line(f"`mlbkg train {name}.yaml`", "its share outside the work proper", share, _used(found), "")
