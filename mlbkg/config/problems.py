@@ -38,6 +38,8 @@ def problems_of(error: ValidationError, model: type[BaseModel], source: Source, 
     data = value_at(source.data, under)
     groups: dict[tuple[KeyPath, bool], list[tuple[KeyPath, Mapping[str, Any]]]] = defaultdict(list)
     for found in error.errors(include_url=False, include_context=True):
+        if _counts_only_valid(found):
+            continue
         path, union_root = _in_data(found["loc"], data, keep_last=found["type"] in ("missing", "extra_forbidden"))
         is_union = union_root is not None
         groups[union_root if union_root is not None else path, is_union].append((path, dict(found)))
@@ -48,6 +50,11 @@ def problems_of(error: ValidationError, model: type[BaseModel], source: Source, 
         else:
             problems += [Problem((*under, *path), _message(found, path, model, source, under)) for path, found in members]
     return list(dict.fromkeys(problems))
+
+
+def _counts_only_valid(found: Mapping[str, Any]) -> bool:
+    """Whether a list is called too short for entries that are there, but wrong, and told of anyway."""
+    return bool(found["type"] == "too_short" and len(found["input"]) >= found["ctx"]["min_length"])
 
 
 def value_at(data: Any, path: Iterable[str | int]) -> Any:

@@ -28,10 +28,12 @@ def scan_problems(view: View) -> Iterator[Problem]:
             _one_axis,
             _injected,
             _normalised,
-            _limit,
+            _couplings_of_axes,
         )
         yield from chain.from_iterable(check(view, scan) for check in checks)
-    elif "scan" not in view.source.data:
+    if "scan" in view.source.data:
+        yield from _limit(view)
+    else:
         yield from _needs_scan(view)
     yield from _systematics(view)
 
@@ -91,7 +93,8 @@ def _normalised(view: View, scan: Scan) -> Iterator[Problem]:
         yield Problem(("scan",), "needs luminosity_per_fb, which is missing")
 
 
-def _limit(view: View, scan: Scan) -> Iterator[Problem]:
+def _limit(view: View) -> Iterator[Problem]:
+    """Whatever is wrong with the section scan itself."""
     if "limit" in view.broken:
         return
     limit = view.limit or LimitConfig()
@@ -103,15 +106,22 @@ def _limit(view: View, scan: Scan) -> Iterator[Problem]:
     couplings: dict[KeyPath, str] = {("limit", "couplings", i): name for i, name in enumerate(limit.couplings)}
     yield from twice(view, couplings)
     for path, name in couplings.items():
-        found = COUPLINGS.find(name)
-        if found is None:
+        if name not in COUPLINGS:
             yield Problem(path, unknown("coupling", name, COUPLINGS.names()))
-        elif found.axes != len(scan.axes):
-            yield Problem(path, f"'{name}' depends on {_masses(found.axes)}; the scan has {len(scan.axes)}")
     if couplings and view.source.data.get("candidates") is None:
         yield Problem(("limit", "couplings"), "need candidates.beams, which tells the energy of the collisions")
-    for i, other in enumerate(limit.beside):
-        yield from _beside(("limit", "beside", i), other, scan, limit)
+
+
+def _couplings_of_axes(view: View, scan: Scan) -> Iterator[Problem]:
+    if view.limit is None:
+        return
+    for i, name in enumerate(view.limit.couplings):
+        found = COUPLINGS.find(name)
+        if found is not None and found.axes != len(scan.axes):
+            text = f"'{name}' depends on {_masses(found.axes)}; the scan has {len(scan.axes)}"
+            yield Problem(("limit", "couplings", i), text)
+    for i, other in enumerate(view.limit.beside):
+        yield from _beside(("limit", "beside", i), other, scan, view.limit)
 
 
 def _beside(path: KeyPath, other: Beside, scan: Scan, limit: LimitConfig) -> Iterator[Problem]:

@@ -68,7 +68,9 @@ def fit_section(loaded: LoadedConfig) -> Fit:
         raise ConfigError(
             f"{loaded.path} has no section 'fit'",
             where=str(loaded.path),
-            hint="Add one: `mlbkg init` writes a config with every key explained.",
+            hint="Add one: `mlbkg init` writes a config with every key explained."
+            if loaded.config.scan is None
+            else f"It has a section 'scan': mlbkg scan {loaded.path}",
         )
     return loaded.config.fit
 

@@ -193,3 +193,12 @@ def test_the_scan_that_init_writes_can_be_taken_into_use(tmp_path: Path) -> None
     scan = load(tmp_path / "b.yaml").config.scan
     assert scan is not None
     assert scan.axes[0].truth == "mc_mass"
+
+
+def test_what_belongs_to_a_scan_is_checked_where_the_scan_is_wrong_itself(tmp_path: Path) -> None:
+    broken = (("power: 2", "power: 3"), ("couplings: [zprime_invisible]", "couplings: [zprime_invisibl]\n  methods: [pyhf]"))
+    assert problems(tmp_path, *broken) == [
+        ":12 scan.axes[0].power: must be 1 or 2; got 3",
+        ":19 limit.couplings[0]: unknown coupling 'zprime_invisibl'; did you mean 'zprime_invisible'?",
+        ":20 limit.methods[0]: a scan has cls and bayesian; got pyhf",
+    ]
