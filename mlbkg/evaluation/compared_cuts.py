@@ -11,13 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlbkg.evaluation.estimates import Array, Efficiency, Estimate, Events, Flags, effective_events, efficiency
+from mlbkg.evaluation.estimates import Array, Efficiency, Estimate, Flags, effective_events, efficiency
 from mlbkg.evaluation.metrics import threshold_at
-from mlbkg.evaluation.peaks import Peaks
 from mlbkg.evaluation.resampling import poisson_counts, spread
-from mlbkg.evaluation.window_search import Candidates, WindowSearch, window_search
+from mlbkg.evaluation.window_search import Candidates, WindowSearch
 from mlbkg.evaluation.windows import ROUNDING, WIDER, Windows, background_in_windows, weight_groups
 from mlbkg.evaluation.working_point import MINIMUM_EFFECTIVE_BACKGROUND
 
@@ -86,40 +84,19 @@ class CutComparison:
     masses: tuple[ComparedMass, ...]
 
 
-def compare_cuts(
-    score: Array,
-    label: NDArray[np.int8],
-    weight: Array,
-    event_index: Events,
-    *,
-    features: CutFeatures,
-    masses: Array,
-    values: Array,
-    peaks: Peaks,
-    generated: Array,
-    luminosity_per_fb: float,
-    a: float,
-    b: float,
-    window: float,
-    replicas: int,
-    seed: int,
-) -> CutComparison:
+def compare_cuts(search: WindowSearch, *, features: CutFeatures, replicas: int, seed: int) -> CutComparison:
     """At every mass in ``peaks``: the best cuts, and what a threshold on the score of the same signal efficiency does.
 
-    Other arguments and errors as of :func:`~mlbkg.evaluation.mass_scan.scan_masses`. The cuts are chosen and measured on the
-    same candidates, which is in their favour, while the score is out of fold. Cuts that leave fewer than 10 effective
-    background events are not taken. Errors by Poisson bootstrap over events; the score's threshold follows.
+    search: its hypotheses are the masses in its ``peaks``. The cuts are chosen and measured on the same candidates, which is
+    in their favour, while the score is out of fold. Cuts that leave fewer than 10 effective background events are not taken.
+    Errors by Poisson bootstrap over events; the score's threshold follows.
 
     A window that has fewer than 100 effective background events takes candidates from around it, too, from up to 32 times as
     wide, with weights that sum to what is expected in the window. Candidates of very different weights, which are from
     different samples, do so separately, so that the composition stays that of the window.
     """
-    search = window_search(
-        score, label, weight, event_index, masses=masses, values=values, peaks=peaks, hypotheses=peaks.masses,
-        generated=generated, luminosity_per_fb=luminosity_per_fb, a=a, b=b, window=window,
-    )  # fmt: skip
     sources = _sources(search)
-    near = [_near(search.windows, sources, number) for number in range(len(peaks.masses))]
+    near = [_near(search.windows, sources, number) for number in range(len(search.peaks.masses))]
     compared = tuple(
         _compare(search, features, number, background, widened=widened, replicas=replicas, seed=seed + number)
         for number, (background, widened) in enumerate(near)

@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbkg.evaluation.estimates import Array, Events, Flags
+from mlbkg.evaluation.estimates import Array, Flags
 from mlbkg.evaluation.metrics import auc_influence, event_error, float32_floor
-from mlbkg.evaluation.peaks import Peaks
 from mlbkg.evaluation.score_plane import ScorePlane, score_plane
 from mlbkg.evaluation.signal_shares import SignalShares, signal_shares
 from mlbkg.evaluation.threshold_curve import ThresholdCurve
-from mlbkg.evaluation.window_search import SearchPoints, WindowSearch, window_search
+from mlbkg.evaluation.window_search import SearchPoints, WindowSearch
 from mlbkg.evaluation.windows import WindowBackground, sums_in_windows, windows_around
 from mlbkg.evaluation.working_point import SCAN_POINTS, thresholds_at
 
@@ -89,40 +88,16 @@ class MeanPunzi:
     points: SearchPoints
 
 
-def scan_masses(
-    score: Array,
-    label: NDArray[np.int8],
-    weight: Array,
-    event_index: Events,
-    *,
-    masses: Array,
-    values: Array,
-    peaks: Peaks,
-    hypotheses: Array,
-    generated: Array,
-    luminosity_per_fb: float,
-    a: float,
-    b: float,
-    window: float,
-    variable: str,
-) -> MassScan:
-    """The best cut for each of ``hypotheses`` ``(m, 1)``, rising, and the smooth curve that a search applies.
-
-    score, label, weight, event_index: ``(n,)``, of all candidates. masses: ``(n, 1)`` true ones of the signal, NaN for
-    background. values: ``(n, 1)`` of ``variable``. weight: of a signal, events at 1 fb for its mass. generated: ``(k,)``
-    events of each mass in ``peaks``. window: half its width, in resolutions.
+def scan_masses(search: WindowSearch, *, variable: str) -> MassScan:
+    """The best cut for each of the search's hypotheses ``(m, 1)``, rising, and the smooth curve in ``variable`` that is
+    applied.
 
     The curve's efficiencies make the mean logarithm of the sensitivity, plus ``STIFFNESS`` times the mean squared slope of
     the efficiency over the (evenly spaced) hypotheses, as small as can be; the minimum is found exactly, by dynamic
     programming. So each stretch of the curve rests on the background of many windows. Beyond the cut that leaves just enough
     background to be measured, in the window and around, background counts as if it fell no more: a cut there only loses.
-
-    Raises :class:`WeightError` for a class without weight, and :class:`EmptySampleError` for a mass without signal.
     """
-    search = window_search(
-        score, label, weight, event_index, masses=masses, values=values, peaks=peaks, hypotheses=hypotheses,
-        generated=generated, luminosity_per_fb=luminosity_per_fb, a=a, b=b, window=window,
-    )  # fmt: skip
+    peaks, hypotheses = search.peaks, search.hypotheses
     of, low, high = search.signal, search.windows.low[:, 0], search.windows.high[:, 0]
     shares = signal_shares(of.score, of.weight, of.number, at=peaks.position[:, 0], n_levels=SCAN_POINTS)
     position = peaks.position_at(hypotheses)[:, 0]
@@ -135,10 +110,10 @@ def scan_masses(
     optimum = search.points(shares.threshold_at(position, shares.share[best]), signal, background, best)
     return MassScan(
         variable=variable,
-        a=a,
-        b=b,
-        window=window,
-        luminosity_per_fb=luminosity_per_fb,
+        a=search.a,
+        b=search.b,
+        window=search.window,
+        luminosity_per_fb=search.luminosity_per_fb,
         masses=hypotheses,
         low=low,
         high=high,
@@ -146,36 +121,13 @@ def scan_masses(
         optimum=optimum,
         smooth=_smooth(search, curve, position, _along(background, path)),
         curve=curve,
-        ranking=rank_masses(search, window=window),
+        ranking=rank_masses(search),
         plane=score_plane(*search.classes, shares, low=float(low.min()), high=float(high.max())),
     )
 
 
-def mean_punzi(
-    score: Array,
-    label: NDArray[np.int8],
-    weight: Array,
-    event_index: Events,
-    *,
-    masses: Array,
-    values: Array,
-    peaks: Peaks,
-    hypotheses: Array,
-    generated: Array,
-    luminosity_per_fb: float,
-    a: float,
-    b: float,
-    window: float,
-) -> MeanPunzi:
-    """The one cut with the smallest mean sensitivity over windows around ``hypotheses`` ``(m, n_axes)``.
-
-    Arguments and errors as of :func:`scan_masses`, with one or two axes. Windows reach ``window`` resolutions to each side
-    in every variable.
-    """
-    search = window_search(
-        score, label, weight, event_index, masses=masses, values=values, peaks=peaks, hypotheses=hypotheses,
-        generated=generated, luminosity_per_fb=luminosity_per_fb, a=a, b=b, window=window,
-    )  # fmt: skip
+def mean_punzi(search: WindowSearch) -> MeanPunzi:
+    """The one cut with the smallest mean sensitivity over the windows of the search, with one or two axes."""
     of = search.signal
     alike = of.weight / np.bincount(of.number, weights=of.weight)[of.number]
     threshold = thresholds_at(of.score, alike, np.linspace(1, 0, SCAN_POINTS, endpoint=False))
@@ -186,17 +138,17 @@ def mean_punzi(
     mean = sensitivity.mean(axis=1)
     measured = background.measured.mean(axis=1) >= ENOUGH_MEASURED
     best = int(np.argmin(mean))
-    everywhere = np.full(len(hypotheses), best)
+    everywhere = np.full(len(search.hypotheses), best)
     return MeanPunzi(
-        a=a,
-        b=b,
-        window=window,
-        luminosity_per_fb=luminosity_per_fb,
+        a=search.a,
+        b=search.b,
+        window=search.window,
+        luminosity_per_fb=search.luminosity_per_fb,
         threshold=threshold,
         mean_sensitivity=mean,
         measured=measured,
         best=best,
-        masses=hypotheses,
+        masses=search.hypotheses,
         points=search.points(threshold[everywhere], signal, background, everywhere),
     )
 
@@ -222,10 +174,10 @@ def smooth_path(cost: Array, share: Array, *, stiffness: float) -> NDArray[np.in
     return path
 
 
-def rank_masses(search: WindowSearch, *, window: float) -> MassRanking:
+def rank_masses(search: WindowSearch) -> MassRanking:
     """The AUC, by event, of each simulated mass against the background in its window."""
     peaks, signal, background = search.peaks, search.signal, search.background
-    windows = windows_around(peaks, peaks.masses, resolutions=window)
+    windows = windows_around(peaks, peaks.masses, resolutions=search.window)
     auc, error = np.full((2, len(peaks.masses)), np.nan)
     for row in range(len(peaks.masses)):
         mine = signal.number == row

@@ -82,7 +82,8 @@ class SignalKept:
 class WindowSearch:
     """All that does not depend on the cut. Signal candidates are those in the windows of their own masses.
 
-    windows: of the hypotheses. generated: ``(k,)`` events of each of the masses in ``peaks``. a, b: of Punzi's figure.
+    windows: of the hypotheses. window: half their width, in resolutions. generated: ``(k,)`` events of each of the masses in
+    ``peaks``. a, b: of Punzi's figure.
     """
 
     peaks: Peaks
@@ -94,6 +95,7 @@ class WindowSearch:
     luminosity_per_fb: float
     a: float
     b: float
+    window: float
 
     @property
     def classes(self) -> tuple[Candidates, Candidates]:
@@ -164,7 +166,12 @@ def window_search(
     b: float,
     window: float,
 ) -> WindowSearch:
-    """Arguments as of :func:`~mlbkg.evaluation.mass_scan.scan_masses`.
+    """What every way to cut starts from.
+
+    score, label, weight, event_index: ``(n,)``, of all candidates. masses: ``(n, n_axes)`` true ones of the signal, NaN for
+    background. values: ``(n, n_axes)`` of the scanned variables. weight: of a signal, events at 1 fb for its mass.
+    hypotheses: ``(m, n_axes)``. generated: ``(k,)`` events of each mass in ``peaks``. Windows reach ``window`` resolutions
+    to each side in every variable.
 
     Candidates without a value are left out. Raises :class:`WeightError` for a class without weight, and
     :class:`EmptySampleError` for a mass that has no signal in its window.
@@ -179,7 +186,7 @@ def window_search(
     signal = signal.where(signal.inside(own, signal.number))
     _check_all_seen(peaks, signal)
     windows = windows_around(peaks, hypotheses, resolutions=window)
-    return WindowSearch(peaks, hypotheses, windows, signal, background, generated, luminosity_per_fb, a, b)
+    return WindowSearch(peaks, hypotheses, windows, signal, background, generated, luminosity_per_fb, a, b, window)
 
 
 def nearest_mass(masses: Array, peaks: Peaks) -> NDArray[np.intp]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,16 +56,19 @@ class Experiments:
     @property
     def signal_uncertainty(self) -> Array:
         """``(n,)`` relative: all effects and the statistics of the efficiency, in quadrature."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            statistical = np.where(self.efficiency > 0, self.efficiency_error / self.efficiency, 0.0)
-        return np.sqrt(statistical**2 + sum((effect.signal**2 for effect in self.effects), np.zeros(len(self))))
+        return _in_quadrature(self.efficiency, self.efficiency_error, [effect.signal for effect in self.effects])
 
     @property
     def background_uncertainty(self) -> Array:
         """``(n,)`` relative: all effects and what the prediction is made from, in quadrature; 0 where none is expected."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            statistical = np.where(self.background > 0, self.background_error / self.background, 0.0)
-        return np.sqrt(statistical**2 + sum((effect.background**2 for effect in self.effects), np.zeros(len(self))))
+        return _in_quadrature(self.background, self.background_error, [effect.background for effect in self.effects])
+
+
+def _in_quadrature(value: Array, error: Array, effects: Sequence[Array]) -> Array:
+    """``(n,)`` relative: ``error`` of ``value``, 0 where that is 0, and the relative ``effects``."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistical = np.where(value > 0, error / value, 0.0)
+    return np.sqrt(statistical**2 + sum((effect**2 for effect in effects), np.zeros(len(value))))
 
 
 @dataclass(frozen=True)

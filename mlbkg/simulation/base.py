@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from mlbkg.physics.beams import Beams, beams_named
+from mlbkg.physics.beams import Beams
 from mlbkg.physics.lorentz import FourVector
 from mlbkg.registry import Params, Registry
 
@@ -85,10 +85,6 @@ class Process:
     resonant: bool
     beams: str = "Y3S"
     params: type[ProcessParams] = ProcessParams
-
-    @property
-    def nominal_beams(self) -> Beams:
-        return beams_named(self.beams)
 
     def cross_section(self, beams: Beams, params: ProcessParams) -> float | None:
         """nb; None where it is not known."""

@@ -18,7 +18,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mlbkg.physics.beams import Beams
-from mlbkg.physics.constants import M_ELECTRON, M_MUON, M_PION
+from mlbkg.physics.constants import ALPHA, FB_GEV2, M_ELECTRON, M_MUON, M_PION
 from mlbkg.physics.lorentz import FourVector
 from mlbkg.registry import Field
 from mlbkg.simulation.base import Generated, ProcessParams
@@ -26,8 +26,7 @@ from mlbkg.simulation.kinematics import back_to_back, boosted, direction
 
 Array = NDArray[np.float64]
 
-ALPHA = 1.0 / 137.035999
-NB_GEV2 = 3.893794e5
+NB_GEV2 = FB_GEV2 * 1e-6
 """(hbar c)^2 in nb GeV^2."""
 
 BORN_SCALE = 1.25

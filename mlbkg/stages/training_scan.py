@@ -18,7 +18,7 @@ from mlbkg.evaluation.compared_cuts import CutComparison, CutFeatures, compare_c
 from mlbkg.evaluation.estimates import to_plain
 from mlbkg.evaluation.mass_scan import MassRanking, MassScan, MeanPunzi, mean_punzi, scan_masses
 from mlbkg.evaluation.peaks import Peaks, evenly_spaced, interpolate, measure_peaks
-from mlbkg.evaluation.window_search import SearchPoints
+from mlbkg.evaluation.window_search import SearchPoints, WindowSearch, window_search
 from mlbkg.evaluation.working_point import ByCurve, ByPunzi, Found, Rule
 from mlbkg.ntuples.expression_functions import truth
 from mlbkg.ntuples.expressions import Expression
@@ -70,12 +70,9 @@ class MassSearch:
 
     def reached_by(self, score: Array) -> OverMasses:
         """``score``: ``(n,)``, out of fold, as :func:`~mlbkg.stages.training_evaluation.probability` rounds it."""
-        scan = (
-            scan_masses(*self.candidates(score), **self.settings, variable=self.variables[0])
-            if len(self.variables) == 1
-            else None
-        )
-        mean = mean_punzi(*self.candidates(score), **self.settings) if self.one_cut else None
+        search = self.windows(score, self.hypotheses)
+        scan = scan_masses(search, variable=self.variables[0]) if len(self.variables) == 1 else None
+        mean = mean_punzi(search) if self.one_cut else None
         if mean is not None:
             return OverMasses(mean.masses, mean.points, scan, mean)
         assert scan is not None
@@ -88,22 +85,23 @@ class MassSearch:
         assert found.per_window is not None
         return ByCurve(name, found.per_window.curve, self.values[:, 0])
 
-    def candidates(self, score: Array) -> tuple[Array, NDArray[np.int8], Array, NDArray[np.int64]]:
-        return score, self.data.sample.label, self.signal.weight, self.data.event_index
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        return {
-            "masses": self.signal.mass,
-            "values": self.values,
-            "peaks": self.peaks,
-            "hypotheses": self.hypotheses,
-            "generated": self.signal.generated,
-            "luminosity_per_fb": self.luminosity_per_fb,
-            "a": self.punzi.a,
-            "b": self.punzi.b,
-            "window": self.window,
-        }
+    def windows(self, score: Array, hypotheses: Array) -> WindowSearch:
+        """The candidates with this ``score``, and windows around ``hypotheses``."""
+        return window_search(
+            score,
+            self.data.sample.label,
+            self.signal.weight,
+            self.data.event_index,
+            masses=self.signal.mass,
+            values=self.values,
+            peaks=self.peaks,
+            hypotheses=hypotheses,
+            generated=self.signal.generated,
+            luminosity_per_fb=self.luminosity_per_fb,
+            a=self.punzi.a,
+            b=self.punzi.b,
+            window=self.window,
+        )
 
 
 def mass_search(data: TrainingData, config: Config) -> MassSearch | None:
@@ -152,10 +150,8 @@ def compared_with_cuts(fit: CrossFit, search: MassSearch | None, config: Config)
     columns = {name: search.data.values_of(name) for name in (*wanted.line, *wanted.above)}
     # a candidate without one of the line's features passes no line
     columns[wanted.line[0]] = np.where(_required(search.data, wanted.requires), columns[wanted.line[0]], np.nan)
-    settings = {name: value for name, value in search.settings.items() if name != "hypotheses"}
     return compare_cuts(
-        *search.candidates(probability(fit.margin)),
-        **settings,
+        search.windows(probability(fit.margin), search.peaks.masses),
         features=CutFeatures(wanted.name, wanted.line, wanted.above, columns),
         replicas=config.evaluation.bootstrap,
         seed=config.seed,

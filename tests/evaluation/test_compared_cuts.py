@@ -11,6 +11,7 @@ from scipy.stats import norm
 from mlbkg.evaluation.compared_cuts import CutComparison, CutFeatures, compare_cuts
 from mlbkg.evaluation.estimates import from_plain, to_plain
 from mlbkg.evaluation.peaks import measure_peaks
+from mlbkg.evaluation.window_search import window_search
 from mlbkg.evaluation.working_point import punzi_s_min
 
 MASSES = np.array([1.0, 3.0, 5.0, 7.0])
@@ -40,20 +41,21 @@ def _sample(*, background: int, more: float = 0.0, seed: int = 1, third: float =
 def _compared(sample: dict[str, Any], *, above: tuple[str, ...] = ("PtLL",), replicas: int = 50) -> CutComparison:
     of = sample["candidates"]
     signal = of[1] == 1
-    return compare_cuts(
+    peaks = measure_peaks(sample["masses"][signal], sample["values"][signal], of[2][signal], power=(2,))
+    search = window_search(
         *of,
-        features=CutFeatures("2018", ("PtRecoilLMax", "PtRecoilLMin"), above, sample["columns"]),
         masses=sample["masses"],
         values=sample["values"],
-        peaks=measure_peaks(sample["masses"][signal], sample["values"][signal], of[2][signal], power=(2,)),
+        peaks=peaks,
+        hypotheses=peaks.masses,
         generated=np.full(len(MASSES), 20_000),
         luminosity_per_fb=0.276,
         a=3.0,
         b=1.28155,
         window=2.0,
-        replicas=replicas,
-        seed=2,
     )
+    features = CutFeatures("2018", ("PtRecoilLMax", "PtRecoilLMin"), above, sample["columns"])
+    return compare_cuts(search, features=features, replicas=replicas, seed=2)
 
 
 def test_cuts_find_the_likelihood_ratio():

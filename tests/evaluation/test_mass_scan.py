@@ -14,6 +14,7 @@ from mlbkg.errors import EmptySampleError
 from mlbkg.evaluation.estimates import from_plain, to_plain
 from mlbkg.evaluation.mass_scan import MassScan, mean_punzi, scan_masses, smooth_path
 from mlbkg.evaluation.peaks import evenly_spaced, measure_peaks
+from mlbkg.evaluation.window_search import window_search
 from mlbkg.evaluation.working_point import punzi_s_min
 
 A, B = 3.0, 1.28155
@@ -51,7 +52,8 @@ def scanned(sample: dict[str, Any], *, hypotheses: int = 70, mean: bool = False)
         "b": B,
         "window": 2.0,
     }
-    return mean_punzi(**sample, **settings) if mean else scan_masses(**sample, **settings, variable="m2Recoil")
+    search = window_search(**sample, **settings)
+    return mean_punzi(search) if mean else scan_masses(search, variable="m2Recoil")
 
 
 def truth(scan: MassScan, share: np.ndarray, *, per_gev2: float = 5.0, power: float = 4.0) -> np.ndarray:
@@ -179,10 +181,11 @@ def test_one_cut_for_a_plane_of_masses():
         "values": np.concatenate([values, other]),
     }
     peaks = measure_peaks(true, values, np.ones(len(true)), power=(1, 1))
-    found = mean_punzi(
+    search = window_search(
         **sample, peaks=peaks, hypotheses=random.uniform([2, 1], [8, 3], (200, 2)), generated=np.full(12, 3000),
         luminosity_per_fb=8.0, a=A, b=B, window=2.0,
     )  # fmt: skip
+    found = mean_punzi(search)
     shares = np.linspace(0.01, 1, 400)
     # windows of 4 widths: 0.2 GeV x 0.8 GeV
     mean = punzi_s_min(density * 0.16 * shares**4, a=A, b=B) / (shares * IN_WINDOW**2 * 0.1 * 8)
@@ -230,10 +233,11 @@ def test_one_mass_and_no_background_in_its_window():
     alone = {name: column[rows] for name, column in sample.items()}
     signal = alone["label"] == 1
     peaks = measure_peaks(alone["masses"][signal], alone["values"][signal], alone["weight"][signal], power=(2,))
-    found = scan_masses(
+    search = window_search(
         **alone, peaks=peaks, hypotheses=np.array([[2.9], [3.0]]), generated=np.array([2000]),
-        luminosity_per_fb=LUMINOSITY, a=A, b=B, window=2.0, variable="m2Recoil",
+        luminosity_per_fb=LUMINOSITY, a=A, b=B, window=2.0,
     )  # fmt: skip
+    found = scan_masses(search, variable="m2Recoil")
     # S_min without background is 3.0832 for a = 3, b = 1.28155 (physics/0308063), and nothing is gained by a cut
     assert found.smooth.s_min == pytest.approx([3.0832, 3.0832], abs=1e-4)
     assert found.smooth.efficiency == pytest.approx([1, 1])
@@ -246,9 +250,9 @@ def test_a_mass_that_left_its_window_is_told():
     peaks = measure_peaks(sample["masses"][signal], sample["values"][signal], sample["weight"][signal], power=(2,))
     sample["values"][sample["masses"] == 4.0] += 30
     with pytest.raises(EmptySampleError, match="no signal of mass 4 GeV is left"):
-        scan_masses(
+        window_search(
             **sample, peaks=peaks, hypotheses=np.array([[3.0]]), generated=np.full(20, 800), luminosity_per_fb=1.0,
-            a=A, b=B, window=2.0, variable="m2Recoil",
+            a=A, b=B, window=2.0,
         )  # fmt: skip
 
 

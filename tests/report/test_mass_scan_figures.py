@@ -13,6 +13,7 @@ from matplotlib.image import imread
 from mlbkg.evaluation.compared_cuts import CutComparison, CutFeatures, compare_cuts
 from mlbkg.evaluation.mass_scan import MassScan, MeanPunzi, mean_punzi, scan_masses
 from mlbkg.evaluation.peaks import evenly_spaced, measure_peaks
+from mlbkg.evaluation.window_search import window_search
 from mlbkg.report.mass_scan_figures import (
     draw_classifiers_over_masses,
     draw_cut_comparison,
@@ -58,13 +59,15 @@ def _made(*, background: int, axes: int = 1) -> Made:
         "window": 2.0,
     }
     hypotheses = pairs if axes == 2 else evenly_spaced(peaks, low=1, high=7, number=20)
-    mean = mean_punzi(*candidates, **settings, hypotheses=hypotheses)
+    search = window_search(*candidates, **settings, hypotheses=hypotheses)
+    mean = mean_punzi(search)
     if axes == 2:
         one = _made(background=background)
         return Made(one.scan, mean, one.comparison)
     features = CutFeatures("_2018, $cuts", ("x", "y"), (), {"x": x, "y": y})
-    scan = scan_masses(*candidates, **settings, hypotheses=hypotheses, variable="m2Recoil")
-    return Made(scan, mean, compare_cuts(*candidates, **settings, features=features, replicas=20, seed=1))
+    scan = scan_masses(search, variable="m2Recoil")
+    at_masses = window_search(*candidates, **settings, hypotheses=peaks.masses)
+    return Made(scan, mean, compare_cuts(at_masses, features=features, replicas=20, seed=1))
 
 
 def _draw(made: Made, folder: Path) -> list[Path]:

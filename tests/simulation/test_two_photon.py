@@ -9,11 +9,11 @@ from pydantic import ValidationError
 
 from mlbkg.ntuples.read import metadata
 from mlbkg.physics.beams import BEAMS
-from mlbkg.physics.constants import M_MUON
+from mlbkg.physics.constants import ALPHA, M_MUON
 from mlbkg.physics.lorentz import FourVector
 from mlbkg.simulation.base import PROCESSES
 from mlbkg.simulation.generate import generate as generate_sample
-from mlbkg.simulation.two_photon import ALPHA, Fiducial, _unbiased, cross_section, generate, muons
+from mlbkg.simulation.two_photon import Fiducial, _unbiased, cross_section, generate, muons
 
 Y3S, Y4S = BEAMS["Y3S"], BEAMS["Y4S"]
 
