@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from mlbkg.errors import UnknownNameError, did_you_mean
 
-__all__ = ["Field", "Params", "Registry"]
+__all__ = ["Discriminator", "Field", "Params", "Registry", "Tag"]
 
 T = TypeVar("T")
 

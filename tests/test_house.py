@@ -29,6 +29,7 @@ HOMES = {
     "iminuit": {"fitting"},
     "numba_stats": {"fitting"},
     "pyhf": {"limits"},
+    "optuna": {"tuning"},
 }
 FORBIDDEN_MODULES = {"pickle", "joblib", "dill", "cloudpickle", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}

@@ -84,6 +84,26 @@ def cross_fit(
     )
 
 
+def fit_fold(
+    contender: Contender,
+    split: FoldSplit,
+    sample: Sample,
+    weight: NDArray[np.float64],
+    *,
+    seed: int,
+    on_round: Callable[[int, float], None] | None = None,
+) -> FittedClassifier:
+    """The model of one fold, on one thread."""
+    return contender.backend.fit(
+        _training_set(sample, weight, split.train),
+        params=contender.params,
+        valid=_training_set(sample, weight, split.valid),
+        seed=_seed(seed, contender.label, split.fold),
+        threads=1,
+        on_round=on_round,
+    )
+
+
 class _StoppedError(Exception):
     """Ends a fit whose result nobody waits for."""
 
@@ -117,14 +137,7 @@ def _fit(
         curve.append(loss)
 
     begin = time.perf_counter()
-    fitted = contender.backend.fit(
-        _training_set(sample, weight, split.train),
-        params=contender.params,
-        valid=_training_set(sample, weight, split.valid),
-        seed=_seed(seed, contender.label, split.fold),
-        threads=1,
-        on_round=on_round,
-    )
+    fitted = fit_fold(contender, split, sample, weight, seed=seed, on_round=on_round)
     fit_end = time.perf_counter()
     # each candidate is scored once by a model that saw it: that of the fold before its own
     seen_rows = split.train[sample.fold[split.train] == (split.fold + 1) % n_folds]

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,10 @@ class XGBoostParams(BackendParams):
         20, ge=1, description="rounds without a smaller validation loss before training stops; null never stops"
     )
     max_depth: int = Field(6, ge=1, le=20, description="levels of splits in a tree")
+    grow_policy: Literal["depthwise", "lossguide"] = Field(
+        "depthwise", description="depthwise: level by level; lossguide: the split that gains most comes first"
+    )
+    max_leaves: int = Field(0, ge=0, le=131072, description="leaves of a tree at most; 0 leaves it to max_depth")
     min_child_weight: float = Field(
         10.0, ge=0, description="smallest sum of second derivatives (at most weight/4) in a leaf"
     )
@@ -167,4 +171,7 @@ def _reporter(on_round: Callable[[int, float], None]) -> Any:
     return Reporter()
 
 
-BACKENDS.add("xgboost", Backend("xgboost", "XGBoost: depth-wise histogram trees", params=XGBoostParams, fit=fit, load=load))
+BACKENDS.add(
+    "xgboost",
+    Backend("xgboost", "XGBoost: histogram trees, depth-wise or leaf-wise", params=XGBoostParams, fit=fit, load=load),
+)

@@ -11,7 +11,7 @@ from mlbkg.cli.output import Answer, JsonOption, QuietOption, answers, finite
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (features, backends, couplings, branches, inspect, ui):
+    for command in (features, backends, couplings, branches, inspect):
         app.command(command.__name__)(answers(command))
 
 
@@ -67,16 +67,3 @@ def inspect(
 
     found = run(model)
     return Answer(finite(found), inspect_text(found))
-
-
-def ui(
-    config: Annotated[Path | None, typer.Argument(metavar="CONFIG", help="Whose tracking store to open.")] = None,
-    port: Annotated[int, typer.Option(min=1024, max=65535)] = 5000,
-    json_output: JsonOption = False,
-    quiet: QuietOption = False,
-) -> Answer:
-    """Open the MLflow dashboard on the right store, on this machine only; Ctrl-C ends it."""
-    from mlbkg.stages.ui import ui as run
-
-    address = run(config, port=port)
-    return Answer({"address": address}, f"The dashboard at {address} was closed.")

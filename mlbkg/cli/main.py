@@ -9,12 +9,16 @@ from typing import Annotated
 import typer
 
 from mlbkg.cli.analysis import add_to as add_analysis
+from mlbkg.cli.compare import add_to as add_compare
 from mlbkg.cli.extraction import add_to as add_extraction
 from mlbkg.cli.look import add_to as add_look
 from mlbkg.cli.output import INTERRUPTED, fail
+from mlbkg.cli.publish import add_to as add_publish
 from mlbkg.cli.report import add_to as add_report
 from mlbkg.cli.statistics import add_to as add_statistics
 from mlbkg.cli.theory import add_to as add_theory
+from mlbkg.cli.tracking import add_to as add_tracking
+from mlbkg.cli.tuning import add_to as add_tuning
 
 app = typer.Typer(
     name="mlbkg",
@@ -30,6 +34,10 @@ add_look(app)
 add_statistics(app)
 add_theory(app)
 add_report(app)
+add_tracking(app)
+add_compare(app)
+add_tuning(app)
+add_publish(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mlbkg.stages.progress import NoProgress, Progress
+from mlbkg.stages.progress import NoProgress, Progress, Step
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -68,17 +68,18 @@ class _Bars:
     def __init__(self, rich: RichProgress) -> None:
         self._rich = rich
 
-    def step(self, description: str, *, total: int, unit: str) -> Callable[[int], None]:
+    def step(self, description: str, *, total: int, unit: str) -> Step:
         rich = self._rich
         task = rich.add_task(_fitting(description), total=total, amount=_amount(0, total, unit), rate="")
-        lock, done = threading.Lock(), 0
+        lock, done, noted = threading.Lock(), 0, ""
 
-        def advance(more: int) -> None:
-            nonlocal done
+        def advance(more: int, /, *, note: str = "") -> None:
+            nonlocal done, noted
             with lock:
-                done += more
+                done, noted = done + more, note or noted
                 elapsed = rich.tasks[task].elapsed or 0.0
-                rich.update(task, completed=done, amount=_amount(done, total, unit), rate=_rate(done, elapsed))
+                amount = ", ".join(filter(None, (_amount(done, total, unit), noted)))
+                rich.update(task, completed=done, amount=amount, rate=_rate(done, elapsed))
 
         return advance
 
@@ -100,16 +101,17 @@ def _rate(done: int, seconds: float) -> str:
 class _Lines:
     """For logs: one line when a step begins and one when it ends."""
 
-    def step(self, description: str, *, total: int, unit: str) -> Callable[[int], None]:
+    def step(self, description: str, *, total: int, unit: str) -> Step:
         import time
 
-        begin, seen = time.monotonic(), 0
+        begin, seen, noted = time.monotonic(), 0, ""
         print(f"{description}: {total:,} {unit} …", file=sys.stderr, flush=True)
 
-        def advance(done: int) -> None:
-            nonlocal seen
-            seen += done
+        def advance(done: int, /, *, note: str = "") -> None:
+            nonlocal seen, noted
+            seen, noted = seen + done, note or noted
             if seen >= total:
-                print(f"{description}: done in {time.monotonic() - begin:.1f} s", file=sys.stderr, flush=True)
+                words = ", ".join(filter(None, (f"{description}: done in {time.monotonic() - begin:.1f} s", noted)))
+                print(words, file=sys.stderr, flush=True)
 
         return advance

@@ -13,9 +13,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mlbkg.classifiers.base import BACKENDS
+from mlbkg.config.classifier import ClassifierConfig
 from mlbkg.config.problems import problems_of, shown, value_at
 from mlbkg.config.scale import scaled
-from mlbkg.config.schema import ClassifierConfig, Config, FeatureConfig
+from mlbkg.config.schema import Config, FeatureConfig
 from mlbkg.config.semantics import meaning_problems
 from mlbkg.config.source import MAX_BYTES, KeyPath, Problem, Source, SourceError, dump, parse
 from mlbkg.config.statistics import ShapeConfig
@@ -60,8 +61,9 @@ def load(path: Path, *, scale: float = 1.0) -> LoadedConfig:
     :func:`~mlbkg.config.scale.scaled`.
     """
     path = Path(path)
-    text = _read(path)
+    _check_there(path)
     try:
+        text = read_text(path)
         source, problems = _expand_sets(parse(text))
     except SourceError as error:
         raise config_error(path, error.problems) from error
@@ -80,8 +82,7 @@ def load(path: Path, *, scale: float = 1.0) -> LoadedConfig:
 
 def config_error(path: Path, problems: Iterable[Problem], source: Source | None = None) -> ConfigError:
     """The error that people read: one line per problem, in the order of the file."""
-    in_order = sorted(problems, key=lambda problem: (_line(problem, source), _sortable(problem.path)))
-    ordered = list(dict.fromkeys((_line(problem, source), _text(problem, source)) for problem in in_order))
+    ordered = in_order(problems, source)
     width = max(len(str(line)) for line, _ in ordered)
     details = []
     for line, text in ordered:
@@ -93,6 +94,12 @@ def config_error(path: Path, problems: Iterable[Problem], source: Source | None 
         where=f"{path}:{ordered[0][0]}",
         hint=f"Check again: mlbkg check {path}",
     )
+
+
+def in_order(problems: Iterable[Problem], source: Source | None) -> list[tuple[int, str]]:
+    """Line and text of each problem, in the order of the file."""
+    ordered = sorted(problems, key=lambda problem: (_line(problem, source), _sortable(problem.path)))
+    return list(dict.fromkeys((_line(problem, source), _text(problem, source)) for problem in ordered))
 
 
 def resolved_yaml(config: Config) -> str:
@@ -126,18 +133,10 @@ def _add_settings(schema: dict[str, Any], section: str, key: str, families: Mapp
         )
 
 
-def _read(path: Path) -> str:
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder, not a config", where=str(path))
+def read_text(path: Path) -> str:
+    """Raises :class:`ConfigError` for what cannot be read or is too long, :class:`SourceError` for what is no UTF-8."""
     try:
         raw = path.read_bytes()
-    except FileNotFoundError as error:
-        there = [str(found) for found in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        raise ConfigError(
-            f"no config '{path}'{did_you_mean(str(path), there)}",
-            where=str(path),
-            hint=f"Write a new one: mlbkg init {path}",
-        ) from error
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", where=str(path)) from error
     if len(raw) > MAX_BYTES:
@@ -146,7 +145,19 @@ def _read(path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise config_error(path, [Problem((), "not UTF-8 text; save the file as UTF-8", line)]) from error
+        raise SourceError([Problem((), "not UTF-8 text; save the file as UTF-8", line)]) from error
+
+
+def _check_there(path: Path) -> None:
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder, not a config", where=str(path))
+    if not path.exists():
+        there = [str(found) for found in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise ConfigError(
+            f"no config '{path}'{did_you_mean(str(path), there)}",
+            where=str(path),
+            hint=f"Write a new one: mlbkg init {path}",
+        )
 
 
 def _line(problem: Problem, source: Source | None) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from mlbkg.config.source import KeyPath, Problem, Source
 from mlbkg.config.statistics import NAME_PATTERN
@@ -25,6 +26,7 @@ _EXPECTED = {
     "model": "a section of keys",
     "dict": "a section of keys",
 }
+_SCALARS = ("bool", "int", "float", "str")
 _LIMITS = {
     "greater_than": (">", "gt"),
     "greater_than_equal": (">=", "ge"),
@@ -68,13 +70,7 @@ def value_at(data: Any, path: Iterable[str | int]) -> Any:
 
 def known_keys(model: type[BaseModel], path: KeyPath) -> tuple[str, ...]:
     """The keys of the section at ``path`` of ``model``."""
-    section: type[BaseModel] | None = model
-    for key in path:
-        if isinstance(key, int) or section is None:
-            continue
-        field = section.model_fields.get(key)
-        section = next(_models_in(field.annotation), None) if field else None
-    return tuple(section.model_fields) if section else ()
+    return tuple(_fields_at(model, path))
 
 
 def shown(path: KeyPath) -> str:
@@ -94,6 +90,16 @@ def said(source: Source, path: KeyPath) -> str:
     if isinstance(value, str):
         return repr(value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}…")
     return source.written.get(source.in_file(path), str(value))
+
+
+def _fields_at(model: type[BaseModel], path: KeyPath) -> dict[str, FieldInfo]:
+    """Of the section at ``path``, or of all that may be there. Keys that are no fields are those of a mapping."""
+    fields = dict(model.model_fields)
+    for key in path:
+        if key in fields:
+            models = list(_models_in(fields[str(key)].annotation))
+            fields = {name: field for found in models for name, field in found.model_fields.items()}
+    return fields
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -122,7 +128,7 @@ def _in_data(loc: Sequence[str | int], data: Any, *, keep_last: bool) -> tuple[K
             data = data[key]
         elif keep_last and i == len(loc) - 1:
             path.append(key)
-        elif isinstance(key, str) and "[" in key and union_root is None:
+        elif isinstance(key, str) and ("[" in key or key in _SCALARS) and union_root is None:
             union_root = tuple(path)
     return tuple(path), union_root
 
@@ -137,7 +143,8 @@ def _of_union(
     deeper = [(path, found) for path, found in members if path != root]
     if deeper:
         return [Problem((*under, *path), _message(found, path, model, source, under)) for path, found in deeper]
-    expected = " or ".join(dict.fromkeys(_expected(found) for _, found in members))
+    kinds = dict.fromkeys(_expected(found) for _, found in members)
+    expected = " or ".join(kind for kind in kinds if kind != _EXPECTED["int"] or _EXPECTED["float"] not in kinds)
     return [Problem((*under, *root), f"must be {expected}; got {said(source, (*under, *root))}")]
 
 
@@ -189,9 +196,5 @@ def _pattern(pattern: str, got: str) -> str:
 
 def _description(model: type[BaseModel], path: KeyPath) -> str:
     """What the missing key means: the reader does not know it yet."""
-    section: Any = model
-    for key in path[:-1]:
-        if isinstance(key, str):
-            section = next(_models_in(section.model_fields[key].annotation), None)
-    field = section.model_fields.get(path[-1]) if section else None
+    field = _fields_at(model, path[:-1]).get(str(path[-1]))
     return f" ({field.description})" if field is not None and field.description else ""

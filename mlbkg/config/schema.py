@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from mlbkg.config.classifier import ClassifierConfig
 from mlbkg.config.scan import Scan
 from mlbkg.config.statistics import Fit, LimitConfig, Name, Systematic
+from mlbkg.config.tuning import Tuning
 from mlbkg.registry import Params
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -87,23 +89,6 @@ class FeatureConfig(Params):
 
 
 FeatureEntry = Annotated[FeatureConfig, BeforeValidator(_as_feature, json_schema_input_type=str | FeatureConfig)]
-
-
-class ClassifierConfig(Params):
-    """`backend` and, beside it, that backend's own parameters (checked against it when the config is loaded)."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    backend: str = Field(description="xgboost, lightgbm, hist_gradient_boosting: see `mlbkg backends`")
-    name: Name | None = Field(None, description="in tables and tracking; the backend's name by default")
-
-    @property
-    def label(self) -> str:
-        return self.name or self.backend
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
 
 
 class Training(Params):
@@ -232,6 +217,7 @@ class Config(Params):
     spectators: tuple[FeatureEntry, ...] = Field((), description="never seen by a classifier; watched for sculpting")
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    tuning: Tuning = Tuning()
     selection: Selection = Selection()
     fit: Fit | None = Field(None, description="signal extraction; needed by `mlbkg fit` and `mlbkg limit`")
     scan: Scan | None = Field(None, description="search over masses, instead of `fit`; needed by `mlbkg scan`")

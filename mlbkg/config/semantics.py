@@ -5,7 +5,7 @@ The parts of a config that are valid are checked even where others are not, so t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import PurePosixPath
 
@@ -14,13 +14,15 @@ from pydantic import ValidationError
 from mlbkg.candidates.pairs import PAIRS
 from mlbkg.candidates.table import known_columns
 from mlbkg.classifiers.base import BACKENDS
+from mlbkg.config.classifier import ClassifierConfig
 from mlbkg.config.problems import problems_of, said, shown
 from mlbkg.config.scan_semantics import scan_problems
 from mlbkg.config.schema import FeatureConfig, SampleConfig, Simulate
 from mlbkg.config.source import KeyPath, Problem
 from mlbkg.config.statistics_semantics import statistics_problems
 from mlbkg.config.training_semantics import training_problems
-from mlbkg.config.view import COMPARED, View, twice, unknown
+from mlbkg.config.tuning_semantics import tuning_problems
+from mlbkg.config.view import COMPARED, CONTESTANTS, View, twice, unknown
 from mlbkg.errors import ConfigError, ExpressionError
 from mlbkg.features.base import FEATURES
 from mlbkg.features.resolve import FeatureSpec, base_columns, resolve
@@ -48,16 +50,17 @@ def meaning_problems(view: View) -> list[Problem]:
         statistics_problems,
         scan_problems,
         training_problems,
+        tuning_problems,
     )
     return list(chain.from_iterable(check(view) for check in checks))
 
 
 def _names_twice(view: View) -> Iterator[Problem]:
-    labels = {i: entry.label for i, entry in view.classifiers.items()}
+    classifiers = {path: entry.label for path, entry in _every_classifier(view).items()}
     yield from twice(view, {("samples", i): entry.name for i, entry in view.samples.items()})
     yield from twice(view, {("features", i): entry.name for i, entry in view.features.items()})
     yield from twice(view, {("spectators", i): entry.name for i, entry in view.spectators.items()})
-    yield from twice(view, {("training", "classifiers", i): label for i, label in labels.items()}, advice="; give it a name")
+    yield from twice(view, classifiers, advice="; give it a name")
     yield from twice(view, {(*COMPARED, i): entry.name for i, entry in view.compared.items()})
     known: dict[str, tuple[KeyPath, FeatureConfig]] = {}
     for path, entry in view.every_feature.items():
@@ -143,8 +146,7 @@ def _candidates(view: View) -> Iterator[Problem]:
 
 
 def _classifiers(view: View) -> Iterator[Problem]:
-    for i, entry in view.classifiers.items():
-        path: KeyPath = ("training", "classifiers", i)
+    for path, entry in _every_classifier(view).items():
         backend = BACKENDS.find(entry.backend)
         if backend is None:
             yield Problem((*path, "backend"), unknown("backend", entry.backend, BACKENDS.names()))
@@ -153,6 +155,15 @@ def _classifiers(view: View) -> Iterator[Problem]:
             backend.params.model_validate(entry.parameters)
         except ValidationError as error:
             yield from problems_of(error, backend.params, view.source, under=path)
+
+
+def _every_classifier(view: View) -> dict[KeyPath, ClassifierConfig]:
+    """Those that are trained, and those that a tuned one is compared with."""
+    sections: tuple[tuple[KeyPath, Mapping[int, ClassifierConfig]], ...] = (
+        (("training", "classifiers"), view.classifiers),
+        (CONTESTANTS, view.contestants),
+    )
+    return {(*path, i): entry for path, entries in sections for i, entry in entries.items()}
 
 
 def _expressions(view: View) -> Iterator[Problem]:

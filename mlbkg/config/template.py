@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mlbkg.classifiers.base import BACKENDS
+from mlbkg.config.classifier import ClassifierConfig
 from mlbkg.config.scan import Axis, Injected
 from mlbkg.config.schema import (
     Candidates,
-    ClassifierConfig,
     ComparedCuts,
     Config,
     FeatureConfig,
@@ -38,6 +38,8 @@ from mlbkg.config.statistics import (
     Peaking,
     Systematic,
 )
+from mlbkg.config.tuning import Constraints, Tuning
+from mlbkg.tuning.space import Choice, Range
 
 WIDTH = 120
 _COMMENT_COLUMN = 40
@@ -74,6 +76,14 @@ _EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     Reference: {"name": "a paper", "signal_efficiency": 0.8, "background_rejection": 0.99},
     ComparedCuts: {"name": "a paper", "line": ["R2", "thrust"]},
     WorkingPoint: {"score": 0.9},
+    Tuning: {
+        "minutes": 60.0,
+        "spaces": "search_spaces",
+        "study": "first",
+        "storage": "postgresql://tuner@db.example/studies",
+    },
+    Constraints: {"sculpting": 0.05, "cost_ns": 500.0},
+    ClassifierConfig: {"backend": "xgboost", "name": "xgboost_default"},
     Axis: {"variable": "Mbc", "truth": "mc_mass", "range": [0.1, 8.0]},
     Injected: {"masses": [3.0], "cross_section_fb": 50.0},
     Fit: {"variable": "Mbc", "window": [5.2, 5.29], "blind": [5.27, 5.29]},
@@ -84,10 +94,14 @@ _EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     Parents: {"cross_section_nb": 1.1},
     Beside: {"name": "a paper, observed", "value": 1e-5, "coupling": "zprime_invisible"},
     Tracking: {"experiment": "my_analysis"},
+    Range: {"step": 4},
+    Choice: {"when": {"max_bin": 64}},
 }
 """Values for keys that have no default, or whose default shows nothing."""
 
 _ENTRIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
+    Constraints: {"sculpting": 0.05},
+    ClassifierConfig: {"name": "xgboost_default"},
     Peaking: {"uncertainty": 0.05},
     Systematic: {"effect": 0.007},
     Parents: {"branching_fractions": {"B -> K nu nu": 1.0}},
@@ -145,10 +159,14 @@ def _keys(model: type[BaseModel], values: Mapping[str, Any], *, indent: int) -> 
         section, entry = _section(field), _entry_model(field)
         if model is Training and key == "classifiers":
             yield from _classifiers(indent)
+        elif model is Tuning and key == "search":
+            yield from _off(_search(field, indent))
         elif section is not None:
-            inside = _values(value) if value is not None else _ENTRIES.get(section, {})
-            lines = [*_line(start.rstrip(), "", field.description), *_keys(section, inside, indent=indent + 2)]
-            yield from lines if value is not None else _off(lines)
+            inside = _values(value) if value is not None else {}
+            in_use = any(item is not None for item in inside.values())
+            given = inside if in_use else _ENTRIES.get(section, {})
+            lines = [*_line(start.rstrip(), "", field.description), *_keys(section, given, indent=indent + 2)]
+            yield from lines if in_use else _off(lines)
         elif entry is not None:
             lines = [
                 *_line(start.rstrip(), "", field.description),
@@ -177,6 +195,18 @@ def _classifiers(indent: int) -> Iterator[str]:
         lines += _off(_line(f"{start}  name: ", name, ClassifierConfig.model_fields["name"].description))
         lines += _keys(BACKENDS[name].params, {}, indent=indent + 4)
         yield from lines if name in in_use else _off(lines)
+
+
+def _search(field: FieldInfo, indent: int) -> Iterator[str]:
+    """Choices, a range and a fixed value of a backend that has a condition to show."""
+    start = " " * (indent + 4)
+    yield from _line(f"{' ' * indent}search: ", "", field.description)
+    yield f"{' ' * (indent + 2)}xgboost:"
+    yield from _line(f"{start}grow_policy:", "", "choices")
+    yield from _keys(Choice, {"choices": ["depthwise", "lossguide"], "when": None}, indent=indent + 6)
+    yield from _line(f"{start}max_leaves:", "", "a range")
+    yield from _keys(Range, {"low": 4, "high": 64, "log": True, "when": {"grow_policy": "lossguide"}}, indent=indent + 6)
+    yield from _line(f"{start}max_bin: ", "64", "a fixed value")
 
 
 def _list(key: str, field: FieldInfo, entries: list[str]) -> list[str]:

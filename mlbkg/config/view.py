@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from mlbkg.config.classifier import ClassifierConfig
 from mlbkg.config.problems import value_at
 from mlbkg.config.scan import Scan
 from mlbkg.config.schema import (
     Candidates,
-    ClassifierConfig,
     ComparedCuts,
     FeatureConfig,
     FeatureEntry,
@@ -22,14 +22,19 @@ from mlbkg.config.schema import (
 )
 from mlbkg.config.source import KeyPath, Problem, Source
 from mlbkg.config.statistics import Fit, LimitConfig, Systematic
+from mlbkg.config.tuning import Tuning
 from mlbkg.errors import did_you_mean
 
 COMPARED = ("evaluation", "compare_features")
+CONTESTANTS = ("tuning", "compare")
 
 
 @dataclass(frozen=True)
 class View:
-    """The valid parts of a config; lists as index -> entry. ``broken``: sections in which something is not valid."""
+    """The valid parts of a config; lists as index -> entry. ``broken``: sections in which something is not valid.
+
+    contestants: of tuning.compare. tuning: what is valid of that section, the rest at its defaults; None without it.
+    """
 
     source: Source
     samples: Mapping[int, SampleConfig]
@@ -40,11 +45,13 @@ class View:
     event_id: Mapping[int, str]
     branches: Mapping[int, str]
     classifiers: Mapping[int, ClassifierConfig]
+    contestants: Mapping[int, ClassifierConfig]
     flatten: Mapping[int, str]
     systematics: Mapping[int, Systematic]
     candidates: Candidates | None
     working_point: WorkingPoint | None
     compared_cuts: ComparedCuts | None
+    tuning: Tuning | None
     fit: Fit | None
     scan: Scan | None
     limit: LimitConfig | None
@@ -98,16 +105,33 @@ def view_of(source: Source, *, taken: Iterable[Problem]) -> View:
         event_id=entries(str, "ntuples", "event_id"),
         branches=entries(str, "selection", "branches"),
         classifiers=entries(ClassifierConfig, "training", "classifiers"),
+        contestants=entries(ClassifierConfig, *CONTESTANTS),
         flatten=entries(str, "training", "flatten"),
         systematics=entries(Systematic, "systematics"),
         candidates=section(Candidates, "candidates"),
         working_point=section(WorkingPoint, "selection", "working_point"),
         compared_cuts=section(ComparedCuts, "evaluation", "compare_cuts"),
+        tuning=_tuning(source.data.get("tuning"), wrong),
         fit=section(Fit, "fit"),
         scan=section(Scan, "scan"),
         limit=section(LimitConfig, "limit"),
         broken=frozenset(str(bad[0]) for bad in wrong if bad),
     )
+
+
+def _tuning(section: Any, wrong: Iterable[KeyPath]) -> Tuning | None:
+    """The section without its keys that are wrong, and of ``search`` without the single entries that are."""
+    if not isinstance(section, dict):
+        return None
+    broken = {path[1:2] if path[1:2] != ("search",) else path[1:4] for path in wrong if path[:1] == ("tuning",)}
+    fine = {key: value for key, value in section.items() if (key,) not in broken}
+    if isinstance(fine.get("search"), dict):
+        fine["search"] = {
+            backend: {name: entry for name, entry in entries.items() if ("search", backend, name) not in broken}
+            for backend, entries in fine["search"].items()
+            if isinstance(entries, dict)
+        }
+    return Tuning.model_validate(fine)
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, listed: bool = True) -> str:

@@ -134,9 +134,12 @@ def to_plain(value: Any) -> Any:
 def from_plain(kind: Any, value: Any) -> Any:
     """``kind`` (a dataclass, array, mapping, tuple or plain type) from what :func:`to_plain` made of one.
 
-    None stands for NaN where a number is due, infinities included. Fields that are left out get their defaults. Raises
-    :class:`KeyError` for one without a default, and :class:`TypeError` for a value of another kind.
+    None stands for NaN where a number is due, infinities included. Fields that are left out get their defaults, and what may
+    be :class:`Any` stays as it is. Raises :class:`KeyError` for one without a default, and :class:`TypeError` for a value of
+    another kind.
     """
+    if kind is Any:
+        return value
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         (some,) = (option for option in arguments if option is not NoneType)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mlbkg.evaluation.estimates import Array, Events
 
 QUANTILES_PER_CLASS = 1024
+ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,14 @@ class RankingReplicas:
 
 
 def spread(replicas: Array) -> float:
-    """Standard deviation over the replicas that have a value; NaN where fewer than two have one."""
+    """Standard deviation over the replicas that have a value; NaN where fewer than two have one.
+
+    Zero, not what rounding leaves of it, where all have one value.
+    """
     finite = replicas[np.isfinite(replicas)]
-    return float(finite.std(ddof=1)) if len(finite) > 1 else float("nan")
+    if len(finite) < 2:
+        return float("nan")
+    return float(finite.std(ddof=1)) if np.ptp(finite) > ROUNDING * np.abs(finite).max() else 0.0
 
 
 def ranking_replicas(

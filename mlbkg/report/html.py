@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,6 +12,7 @@ from mlbkg.report.style import DPI
 from mlbkg.report.tables import Table
 
 TEMPLATE = "page.html"
+SCRIPT = "sort.js"
 PIXELS_PER_INCH = 82
 
 
@@ -77,16 +79,20 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """``about``: lines below the title."""
+    """``about``: lines below the title. ``sortable``: whether a click on a heading sorts its table."""
 
     title: str
     about: Sequence[str]
     sections: Sequence[Section]
     facts: Sequence[Fact] = field(default=())
+    sortable: bool = False
 
 
 def render(page: Page) -> str:
-    """The whole document. All text is escaped; no script, font, style sheet or picture is loaded from elsewhere."""
+    """The whole document. All text is escaped; no script, font, style sheet or picture is loaded from elsewhere.
+
+    A page that is not sortable has no script at all; the browser runs none but :data:`SCRIPT` on one that is.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -98,4 +104,6 @@ def render(page: Page) -> str:
         keep_trailing_newline=True,
     )
     environment.tests["of"] = lambda block, kind: type(block).__name__ == kind
-    return environment.get_template(TEMPLATE).render(page=page)
+    script = environment.get_template(SCRIPT).render() if page.sortable else ""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return environment.get_template(TEMPLATE).render(page=page, script=SCRIPT, digest=digest)

@@ -11,6 +11,7 @@ from mlbkg.candidates.pairs import PAIR_BRANCHES
 from mlbkg.candidates.table import known_columns, required_event_columns
 from mlbkg.config.load import LoadedConfig, load
 from mlbkg.config.schema import Config, SampleConfig
+from mlbkg.config.search_spaces import search_spaces
 from mlbkg.errors import ConfigError, MlbkgError
 from mlbkg.features.resolve import base_columns
 from mlbkg.ntuples.expressions import Expression
@@ -89,9 +90,11 @@ class _Trouble:
 
 
 def check(path: Path, *, scale: float = 1.0) -> CheckResult:
-    """Raises :class:`ConfigError` with all problems of the config, or else all problems of all files."""
+    """Raises :class:`ConfigError` with all problems of the config, or else of its search spaces, or else of all files."""
     loaded = load(path, scale=scale)
     config = loaded.config
+    if "tuning" in loaded.source.data:
+        search_spaces(config)
     recipe = training_recipe_of(config)
     samples, troubles = [], []
     for i, sample in enumerate(config.samples):

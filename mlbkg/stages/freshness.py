@@ -46,7 +46,7 @@ def key_of(stage: str, loaded: LoadedConfig, run: RunFolder | None = None, **opt
     content = {
         "stage": stage,
         "version": version("mlbkg"),
-        "sections": {name: _section(config, name) for name in sections},
+        "sections": {name: section_of(config, name) for name in sections},
         "samples": [sample.model_dump(mode="json") for sample in samples],
         "files": {sample.name: [_identity(path) for path in find(sample.files)] for sample in samples},
         "upstream": {name: _outputs(run, name) for name in UPSTREAM.get(stage, ())},
@@ -71,7 +71,8 @@ def _is_as_written(path: Path, told: Mapping[str, Any]) -> bool:
     return path.is_file() and path.stat().st_size == told["bytes"] and sha256_of(path) == told["sha256"]
 
 
-def _section(config: Config, name: str) -> Any:
+def section_of(config: Config, name: str) -> Any:
+    """Plain data of the section, or of the key inside it that ``name`` spells with dots."""
     value: Any = config
     for part in name.split("."):
         value = getattr(value, part, None)

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
+
+
+class Step(Protocol):
+    """Part of a stage that takes long."""
+
+    def __call__(self, done: int, /, *, note: str = "") -> None:
+        """``done`` more are done; ``note``, a few words, stands beside the count until there is another."""
+        ...
 
 
 class Progress(Protocol):
     """Told from the stage's own thread or from its workers' threads."""
 
-    def step(self, description: str, *, total: int, unit: str) -> Callable[[int], None]:
-        """Begin a step of ``total`` ``unit``; the answer is called with how many more are done."""
+    def step(self, description: str, *, total: int, unit: str) -> Step:
+        """Begin a step of ``total`` ``unit``."""
         ...
 
 
 class NoProgress:
     """Tells nobody."""
 
-    def step(self, description: str, *, total: int, unit: str) -> Callable[[int], None]:
-        return lambda done: None
+    def step(self, description: str, *, total: int, unit: str) -> Step:
+        return _ignore
+
+
+def _ignore(done: int, /, *, note: str = "") -> None:
+    pass

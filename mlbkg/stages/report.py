@@ -16,6 +16,7 @@ from mlbkg.report.tables import Table
 from mlbkg.stages.report_scan import scan_section
 from mlbkg.stages.report_sections import Told, selection_section, training_section
 from mlbkg.stages.report_statistics import fit_section, limit_section, study_section
+from mlbkg.stages.report_tuning import tuning_section
 from mlbkg.stages.run_folder import STAGES, RunFolder, latest_run, stages_of
 from mlbkg.stages.study import FOLDER, STUDY
 
@@ -61,7 +62,7 @@ def report(config_path: Path, *, run: Path | None = None) -> ReportResult:
     done = tuple(stage for stage in wanted if found.manifest(stage) is not None)
     missing = tuple(stage for stage in wanted if stage not in done)
     told = {stage: SECTIONS[stage][1](found.stage(stage), loaded.config) for stage in done}
-    page = _page(loaded, found, told, missing)
+    page = _page(loaded, found, told, missing, tuning_section(loaded.config))
     with atomic_write(found.path / REPORT) as file:
         file.write(render(page))
     return ReportResult(found.path / REPORT, found, done, missing)
@@ -78,13 +79,17 @@ def _given(path: Path) -> RunFolder:
     return run
 
 
-def _page(loaded: LoadedConfig, run: RunFolder, told: dict[str, Told], missing: Collection[str]) -> Page:
+def _page(
+    loaded: LoadedConfig, run: RunFolder, told: dict[str, Told], missing: Collection[str], tuning: Told | None
+) -> Page:
     config = loaded.config
     sections = [
         Section(title, told[stage].blocks if stage in told else (_missing(stage, loaded.path),))
         for stage, (title, _) in SECTIONS.items()
         if stage in told or stage in missing
     ]
+    if tuning is not None:
+        sections.insert(1, Section("Tuning", tuning.blocks))
     if "limit" in told and config.fit is not None:
         sections.append(Section("Bias and coverage", _study(loaded, run)))
     luminosity = f", {config.luminosity_per_fb:g} fb⁻¹" if config.luminosity_per_fb else ""
@@ -92,7 +97,7 @@ def _page(loaded: LoadedConfig, run: RunFolder, told: dict[str, Told], missing: 
         title=config.title or config.analysis,
         about=(f"{config.origin}{luminosity}", f"Analysis {config.analysis}, run {run.name}"),
         sections=(*sections, Section("Provenance", tuple(_provenance(loaded, run)))),
-        facts=tuple(fact for found in reversed(told.values()) for fact in found.facts),
+        facts=tuple(fact for found in (*reversed(told.values()), *([tuning] if tuning else [])) for fact in found.facts),
     )
 
 

@@ -61,22 +61,31 @@ class RunFolder:
     @contextlib.contextmanager
     def writing(self, stage: str) -> Iterator[Path]:
         """A folder to fill; it takes the stage's place, with the old one gone, when the block ends without error."""
-        final = self.stage(stage)
-        _clear_up_after_the_killed(final)
-        draft = final.with_name(f".{final.name}.{os.getpid()}")
-        draft.mkdir(parents=True)
         try:
-            yield draft
+            with replacing(self.stage(stage)) as draft:
+                yield draft
         except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
             with contextlib.suppress(OSError):  # other stages of the run are there
                 self.path.rmdir()
             raise
-        old = final.with_name(f".{final.name}.{os.getpid()}.old")
-        if final.exists():
-            final.rename(old)
-        draft.rename(final)
-        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def replacing(final: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of ``final`` when the block ends without error, and is gone otherwise."""
+    _clear_up_after_the_killed(final)
+    draft = final.with_name(f".{final.name}.{os.getpid()}")
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    old = final.with_name(f".{final.name}.{os.getpid()}.old")
+    if final.exists():
+        final.rename(old)
+    draft.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _clear_up_after_the_killed(final: Path) -> None:

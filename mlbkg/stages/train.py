@@ -21,17 +21,16 @@ from mlbkg.evaluation.working_point import Found, Rule
 from mlbkg.fitting.fake_signal import FakeSignal
 from mlbkg.limits.cut_scan import CutScan
 from mlbkg.parallel import one_thread_each
-from mlbkg.samples.source import Recipe, SampleSource
-from mlbkg.selection.apply import total_entries
+from mlbkg.samples.source import Recipe
 from mlbkg.stages.check import check
 from mlbkg.stages.progress import NoProgress, Progress
 from mlbkg.stages.run_folder import RunFolder, new_run
 from mlbkg.stages.simulate import simulate_samples
-from mlbkg.stages.sources import recipe_of, sources_of, training_recipe_of
+from mlbkg.stages.sources import recipe_of
 from mlbkg.stages.stopwatch import Stopwatch
 from mlbkg.stages.trained import Comparison, Trained, units_of
 from mlbkg.stages.training_comparison import compare, fake_signals
-from mlbkg.stages.training_data import TrainingData, read_training_data
+from mlbkg.stages.training_data import TrainingData, load_training_data
 from mlbkg.stages.training_evaluation import champion_of, distributions_of, evaluate_fit, name_of, rule_of
 from mlbkg.stages.training_files import TrainingFiles, write_training
 from mlbkg.stages.training_fit import scan_fits
@@ -45,8 +44,6 @@ from mlbkg.stages.training_scan import (
     search_masses,
 )
 from mlbkg.tracking.mlflow_log import warm_up
-
-ROLES = ("signal", "background")
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,7 @@ def train(
 def _train(loaded: LoadedConfig, *, watch: Stopwatch, workers: int, progress: Progress) -> Trained:
     config, recipe = loaded.config, recipe_of(loaded.config)
     with watch.part("reading and features"):
-        data = _read(config, workers=workers, progress=progress)
+        data = load_training_data(config, workers=workers, progress=progress)
     with watch.part("fitting"):
         fits = _fit(config, data, workers=workers, progress=progress)
     with watch.part("evaluation"):
@@ -136,12 +133,6 @@ def _train(loaded: LoadedConfig, *, watch: Stopwatch, workers: int, progress: Pr
         faked = fake_signals(*best, comparison, data, config)
         cuts = compared_with_cuts(best[0], search, config)
     return Trained(loaded, recipe, data, fits, evaluations, champion, distributions, scans, comparison, faked, masses, cuts)
-
-
-def _read(config: Config, *, workers: int, progress: Progress) -> TrainingData:
-    sources: tuple[SampleSource, ...] = sources_of(config, roles=ROLES)
-    advance = progress.step("read, cut, compute features", total=total_entries(sources), unit="entries")
-    return read_training_data(config, sources, training_recipe_of(config), workers=workers, on_rows=advance)
 
 
 def _fit(config: Config, data: TrainingData, *, workers: int, progress: Progress) -> tuple[CrossFit, ...]:

@@ -14,15 +14,28 @@ from numpy.typing import NDArray
 from mlbkg.config.schema import Config, Training
 from mlbkg.errors import MlbkgError
 from mlbkg.samples.cuts import CutCount
-from mlbkg.samples.folds import event_index
+from mlbkg.samples.folds import assign_folds, event_index
 from mlbkg.samples.load import load_samples
 from mlbkg.samples.sample import Sample
 from mlbkg.samples.source import Recipe, SampleSource
 from mlbkg.samples.split import FoldSplit, split_folds
 from mlbkg.samples.weights import NegativeWeightReport, apply_negative_policy, balance, flatten
+from mlbkg.selection.apply import total_entries
+from mlbkg.stages.progress import Progress
+from mlbkg.stages.sources import sources_of, training_recipe_of
 from mlbkg.stages.training_masses import SearchedSignal, searched_signal
 
 log = logging.getLogger(__name__)
+
+ROLES = ("signal", "background")
+
+
+@dataclass(frozen=True)
+class Events:
+    """rows: ``(m,)``, rising, all candidates of some events. share: of all events, by how they were chosen."""
+
+    rows: NDArray[np.intp]
+    share: float
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,38 @@ class TrainingData:
         if name in sample.spectators:
             return sample.spectators[name]
         return sample.features[:, sample.feature_names.index(name)].astype(np.float64)
+
+    def part(self, events: Events, *, folds: int, salt: str, validation_fraction: float) -> TrainingData:
+        """The candidates of some events, with yields, but not fluctuations, of all, and folds of their own.
+
+        Raises :class:`EmptySampleError` where they are too few for the folds.
+        """
+        of_sample = np.repeat(np.arange(len(self.rows)), list(self.rows.values()))[events.rows]
+        sample = self.sample.take(events.rows)
+        sample = replace(
+            sample,
+            weight=sample.weight / events.share,
+            fold=assign_folds(sample.event_id, n_folds=folds, salt=salt),
+        )
+        weight = self.weight[events.rows]
+        splits = split_folds(sample, n_folds=folds, validation_fraction=validation_fraction, salt=salt)
+        return replace(
+            self,
+            sample=sample,
+            compared=None,
+            weight=weight,
+            event_index=np.unique(self.event_index[events.rows], return_inverse=True)[1],
+            splits=tuple(_without(split, weight > 0) for split in splits),
+            rows=dict(zip(self.rows, np.bincount(of_sample, minlength=len(self.rows)).tolist(), strict=True)),
+            searched=self.searched.part(events.rows, share=events.share) if self.searched else None,
+        )
+
+
+def load_training_data(config: Config, *, workers: int, progress: Progress) -> TrainingData:
+    """From the samples' files; raises what :func:`read_training_data` raises."""
+    sources = sources_of(config, roles=ROLES)
+    advance = progress.step("read, cut, compute features", total=total_entries(sources), unit="entries")
+    return read_training_data(config, sources, training_recipe_of(config), workers=workers, on_rows=advance)
 
 
 def read_training_data(

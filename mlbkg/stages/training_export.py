@@ -18,6 +18,9 @@ from mlbkg.stages.trained import Trained
 
 PACKAGES = ("lightgbm", "mlbkg", "numpy", "onnx", "onnxruntime", "scikit-learn", "treelite", "xgboost", "xgboost-cpu")
 
+SHAPES_NO_MODEL = {"tracking", "tuning"}
+"""Sections that a model does not depend on, and does not name: servers may stand in them."""
+
 
 def export_all(trained: Trained, folder: Path, *, progress: Progress) -> None:
     """Fill ``folder/models/<classifier>``. Raises :class:`ParityError` where a model does not answer as trained."""
@@ -60,7 +63,7 @@ def _metadata(trained: Trained, fit: CrossFit, evaluation: Evaluation) -> ModelM
             for point in points
         ),
         class_prior=float(data.weight[signal].sum() / data.weight.sum()),
-        config=json.loads(config.model_dump_json()),
+        config=json.loads(config.model_dump_json(exclude=SHAPES_NO_MODEL)),
         data_fingerprints=data.fingerprints,
         versions=installed_versions(PACKAGES),
     )

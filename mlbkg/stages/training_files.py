@@ -7,7 +7,7 @@ import platform
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from importlib.metadata import distributions
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from mlbkg.report.figures import Compared, TrainingFigures, draw_all
 from mlbkg.report.style import Caption
 from mlbkg.stages.freshness import key_of
 from mlbkg.stages.progress import Progress
+from mlbkg.stages.provenance import git_commit
 from mlbkg.stages.run_folder import write_manifest
 from mlbkg.stages.stopwatch import Stopwatch
 from mlbkg.stages.trained import Trained
@@ -184,6 +185,7 @@ def _finish(trained: Trained, folder: Path) -> None:
                 "data": data.fingerprints,
                 "rows": data.rows,
             },
+            "made_with": {"mlbkg_version": version("mlbkg"), "git_commit": git_commit()},
             "negative_weights": {name: to_plain(report) for name, report in data.negative_weights.items()},
         },
     )

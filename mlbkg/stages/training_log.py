@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import math
-import shutil
-import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 
+from mlbkg.config.load import LoadedConfig
 from mlbkg.config.schema import Config
+from mlbkg.evaluation.estimates import Estimate
 from mlbkg.evaluation.evaluate import Evaluation
+from mlbkg.report.markdown import as_markdown
+from mlbkg.report.tables import classifier_table, format_efficiency, format_estimate, format_rejection, format_value_error
+from mlbkg.stages.provenance import clean, data_sha256, events_sha256, features_sha256, git_commit
 from mlbkg.stages.run_folder import RunFolder
 from mlbkg.stages.trained import Trained
+from mlbkg.stages.training_data import TrainingData
 from mlbkg.stages.training_files import TrainingFiles
+from mlbkg.stages.training_metrics import champion_metrics, curves_of, details, group_of, of_classifier
+from mlbkg.stages.upload import spool_of
+from mlbkg.tracking.base import RunLog
 from mlbkg.tracking.mlflow_log import open_log
 
 CHAMPION = "champion"
 """Alias of the registered model that the latest training chose."""
-COMPARISON = "comparison"
-"""Metrics of the champion on other features; MLflow allows no brackets in their names."""
+FOLDERS = {".png": "figures", ".json": "tables", ".onnx": "models", ".yaml": "config", ".txt": "config"}
+"""Of artefacts, by kind; what has no place here, the model card, lies on top."""
 
 
 @dataclass(frozen=True)
@@ -29,59 +37,96 @@ class Logged:
 
 def log_training(trained: Trained, run: RunFolder, files: TrainingFiles, *, seconds: Mapping[str, float]) -> Logged:
     config = trained.loaded.config
-    best = trained.best
     log = open_log(
         enabled=config.tracking.enabled,
         uri=config.tracking.uri,
         experiment=config.tracking.experiment or config.analysis,
-        run_name=run.name,
-        description=_description(trained),
+        run_name=f"{short_id(run)} {trained.best.name}",
+        description=_note(trained, run, files),
+        spool=spool_of(config.analysis, run.name),
+        began=time.time() - seconds["total"],
     )
     with log:
-        log.tags(
-            {
-                "analysis": config.analysis,
-                "stage": "train",
-                "champion": best.name,
-                "run_folder": str(run.path),
-                "config_sha256": trained.loaded.sha256,
-                "scale": f"{trained.loaded.scale:g}",
-                "git_commit": _git_commit(),
-            }
+        log.tags(_tags(trained, run))
+        log.parameters(_parameters(trained))
+        log_datasets(trained.data, config, log)
+        # MLflow lists metrics as they came
+        log.metrics(champion_metrics(trained, seconds=seconds["total"]))
+        log.metrics(details(trained.best, seconds))
+        _log_classifiers(trained, log)
+        for path in (*files.artifacts, files.model, files.folds_model):
+            log.artifact(path, folder=FOLDERS.get(path.suffix, ""))
+        log.onnx_model(
+            files.model,
+            name=config.analysis,
+            alias=CHAMPION,
+            description=_summary(trained.best),
+            tags=_model_tags(trained, run),
+            card=files.folder / "card.md",
         )
-        log.parameters(_parameters(config))
-        for name, value in trained.data.fingerprints.items():
-            rows = trained.data.rows[name]
-            source = next(sample.files[0] for sample in config.samples if sample.name == name)
-            log.dataset(name, fingerprint=value, source=source, rows=rows)
-        for fit, evaluation in zip(trained.fits, trained.evaluations, strict=True):
-            log.metrics(_metrics(evaluation, under=evaluation.name))
-            for fold, merit in enumerate(files.fold_auc[evaluation.name]):
-                log.metrics({f"{evaluation.name}/auc_by_fold": merit}, step=fold)
-            log.metrics({f"{evaluation.name}/fit_seconds": fit.fit_seconds})
-        log.metrics(_statistics(trained))
-        log.metrics({"auc": best.ranking.auc.value, "background_rejection": best.ranking.background_rejection.value})
-        log.metrics({f"seconds/{name}": value for name, value in seconds.items()})
-        for path in files.artifacts:
-            log.artifact(path, folder="figures" if path.suffix == ".png" else "")
-        log.onnx_model(files.model, name=config.analysis, alias=CHAMPION, description=_description(trained))
     return Logged(log.run_id, log.failure)
 
 
-def _description(trained: Trained) -> str:
-    best = trained.best
-    rejection = best.ranking.background_rejection
-    return (
-        f"{trained.loaded.config.title or trained.loaded.config.analysis}: {best.name}, out-of-fold AUC "
-        f"{best.ranking.auc.value:.4f} ± {best.ranking.auc.error:.4f}, background rejection {100 * rejection.value:.2f} ± "
-        f"{100 * rejection.error:.2f} % at {100 * best.ranking.signal_efficiency:.1f} % signal efficiency"
-    )
+def short_id(run: RunFolder) -> str:
+    """What tells runs apart and yet fits a column."""
+    return run.name.rpartition("-")[2]
 
 
-def _parameters(config: Config) -> dict[str, object]:
+def provenance_tags(loaded: LoadedConfig) -> dict[str, str]:
+    """What every run of a config has, whatever its stage."""
+    config, commit = loaded.config, git_commit()
+    tags = {
+        "analysis": config.analysis,
+        "config": loaded.path.name,
+        "config_sha256": loaded.sha256,
+        "features_sha256": features_sha256([feature.name for feature in config.features]),
+        "scale": f"{loaded.scale:g}",
+        "mlbkg_version": version("mlbkg"),
+        "git_commit": commit,
+        # MLflow's own names for its columns "Source" and "Version"
+        "mlflow.source.name": loaded.path.name,
+        "mlflow.source.git.commit": clean(commit),
+    }
+    return {name: value for name, value in tags.items() if value}
+
+
+def log_datasets(data: TrainingData, config: Config, log: RunLog) -> None:
+    sources = {sample.name: sample.files[0] for sample in config.samples}
+    for name, fingerprint in data.fingerprints.items():
+        log.dataset(name, fingerprint=fingerprint, source=sources[name], rows=data.rows[name])
+
+
+def _tags(trained: Trained, run: RunFolder) -> dict[str, str]:
+    return {
+        "stage": "train",
+        "champion": trained.best.name,
+        "run_folder": str(run.path),
+        **provenance_tags(trained.loaded),
+        "data_sha256": data_sha256(trained.data.fingerprints),
+        "events_sha256": events_sha256(trained.data),
+    }
+
+
+def _model_tags(trained: Trained, run: RunFolder) -> dict[str, str]:
+    """What a user of the registered model asks before loading it."""
+    point, wanted = trained.best.working_point, ("analysis", "features_sha256", "git_commit", "mlbkg_version")
+    tags = provenance_tags(trained.loaded)
+    return {
+        "classifier": trained.best.name,
+        "working_point": f"{point.rule}: {point.cut}",
+        **{name: tags[name] for name in wanted if name in tags},
+        "run_folder": str(run.path),
+    }
+
+
+def _parameters(trained: Trained) -> dict[str, object]:
+    """Every parameter of every classifier, defaults too: the compare page shows those that differ."""
+    config = trained.loaded.config
     values: dict[str, object] = {
         "seed": config.seed,
         "folds": config.training.folds,
+        "working_point": trained.best.working_point.rule,
+        "champion_by": config.training.champion,
         "n_features": len(config.features),
         "features": ", ".join(feature.name for feature in config.features),
         "preselection": " && ".join(config.preselection),
@@ -89,53 +134,66 @@ def _parameters(config: Config) -> dict[str, object]:
         "negative_weights": config.training.negative_weights,
         "validation_fraction": config.training.validation_fraction,
     }
-    for classifier in config.training.classifiers:
-        values |= {f"{classifier.label}.{name}": value for name, value in classifier.parameters.items()}
+    for fit in trained.fits:
+        values |= {f"{fit.contender.label}.{name}": value for name, value in fit.contender.params.model_dump().items()}
     return values
 
 
-def _metrics(evaluation: Evaluation, *, under: str) -> dict[str, float]:
-    ranking = evaluation.ranking
-    metrics = {
-        "auc": ranking.auc.value,
-        "auc_error": ranking.auc.error,
-        "background_rejection": ranking.background_rejection.value,
-        "background_rejection_error": ranking.background_rejection.error,
-        "log_loss": ranking.log_loss,
-        **{f"background_efficiency/{line.name}": line.background_efficiency.value for line in ranking.categories},
-        **{f"sculpting/{line.spectator}": line.test.distance for line in evaluation.sculpting if line.test is not None},
-    }
-    return {f"{under}/{key}": value for key, value in metrics.items() if value == value}
+def _log_classifiers(trained: Trained, log: RunLog) -> None:
+    """Curves of the champion twice: without group, where other trainings have theirs, and among its own figures."""
+    efficiency = trained.loaded.config.evaluation.signal_efficiency
+    fits = [*trained.fits, *([trained.comparison.fit] if trained.comparison else [])]
+    evaluations = [*trained.evaluations, *([trained.comparison.evaluation] if trained.comparison else [])]
+    for fit, evaluation in zip(fits, evaluations, strict=True):
+        group = group_of(trained, evaluation.name)
+        log.metrics({f"{group}/{name}": value for name, value in of_classifier(trained, evaluation.name).items()})
+        for name, curve in curves_of(fit, trained.data, signal_efficiency=efficiency).items():
+            names = [f"{group}/{name}", *([name] if evaluation is trained.best else [])]
+            for step, value in zip(curve.steps, curve.values, strict=True):
+                log.metrics(dict.fromkeys(names, value), step=step)
 
 
-def _statistics(trained: Trained) -> dict[str, float]:
-    """Of the comparison, the cut scan, the signal that is faked and the search over masses, where they were made."""
-    metrics: dict[str, float] = {}
+def _summary(best: Evaluation) -> str:
+    """One line."""
+    rejection = best.ranking.background_rejection
+    return (
+        f"{best.name}: AUC {format_estimate(best.ranking.auc)}, background rejection "
+        f"{format_value_error(100 * rejection.value, 100 * rejection.error)} % at "
+        f"{100 * best.ranking.signal_efficiency:.1f} % signal efficiency, out of fold"
+    )
+
+
+def _note(trained: Trained, run: RunFolder, files: TrainingFiles) -> str:
+    """What the run's page shows: the table first, for the page folds away what is below its first lines."""
+    config, best = trained.loaded.config, trained.best
+    evaluations = {best.name: best, **{evaluation.name: evaluation for evaluation in trained.evaluations}}
     if trained.comparison is not None:
-        metrics |= _metrics(trained.comparison.evaluation, under=COMPARISON)
-    for name, found in trained.faked.items():
-        under = trained.best.name if name == trained.best.name else COMPARISON
-        metrics |= {f"{under}/fake_signal": found.events, f"{under}/fake_signal_error": found.error}
-        metrics[f"{under}/fake_signal_expected_sigma"] = found.expected_sigma
-    for name, punzi_fb in trained.punzi_fb.items():
-        under = COMPARISON if trained.comparison and name == trained.comparison.evaluation.name else name
-        metrics[f"{under}/punzi_fb"] = punzi_fb
+        evaluations[trained.comparison.evaluation.name] = trained.comparison.evaluation
+    table = classifier_table(evaluations, reference=trained.reference, punzi_fb=trained.punzi_fb)
+    return "\n\n".join(
+        [
+            as_markdown(table, strong=best.name),
+            *_working_point(trained),
+            f"{config.title or config.analysis}: champion {best.name} by {config.training.champion}, all out of fold",
+            f"Run folder `{run.path}`, model `{files.model.relative_to(run.path)}`, config `{trained.loaded.path.name}`",
+        ]
+    )
+
+
+def _working_point(trained: Trained) -> list[str]:
+    point, scan = trained.best.working_point, trained.scan
+    lines = [
+        f"Working point, {point.rule}: `{point.cut}` keeps {format_efficiency(point.signal_efficiency)} of the signal and "
+        f"rejects {_rejected(trained)} of the background"
+    ]
+    if scan is not None:
+        limit = trained.quantity.text(float(scan.expected_limit[scan.best]))
+        lines.append(f"Expected {100 * scan.confidence_level:g} % limit there: {trained.quantity.symbol} < {limit}")
     if trained.over_masses is not None:
-        metrics["punzi_fb"] = trained.over_masses.punzi_fb
-    if trained.scan is not None:
-        best = trained.scan.best
-        metrics["expected_limit"] = float(trained.scan.expected_limit[best])
-        metrics["statistical_limit"] = float(trained.scan.statistical_limit[best])
-    return {key: value for key, value in metrics.items() if math.isfinite(value)}
+        lines.append(f"Punzi cross section, mean over the masses: {trained.over_masses.punzi_fb:.3g} fb")
+    return lines
 
 
-def _git_commit() -> str:
-    """Of the folder that is worked in; empty outside a repository."""
-    git = shutil.which("git")
-    if git is None:
-        return ""
-    try:
-        found = subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return found.stdout.strip() if found.returncode == 0 else ""
+def _rejected(trained: Trained) -> str:
+    kept = trained.best.working_point.background_efficiency
+    return format_rejection(Estimate(1 - kept.value, kept.error), kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,10 @@ class SearchedSignal:
     generated: Array
     mass: Array
     weight: Array
+
+    def part(self, rows: NDArray[np.intp], *, share: float) -> SearchedSignal:
+        """Of some candidates, which are from ``share`` of the events."""
+        return replace(self, generated=self.generated * share, mass=self.mass[rows], weight=self.weight[rows] / share)
 
 
 def searched_signal(

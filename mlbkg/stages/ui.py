@@ -8,7 +8,9 @@ from pathlib import Path
 from mlbkg.config.load import load
 from mlbkg.config.schema import Tracking
 from mlbkg.errors import MlbkgError
+from mlbkg.tracking.background import without_password
 from mlbkg.tracking.dashboard import HOST, serve
+from mlbkg.tracking.views import address_of
 
 log = logging.getLogger(__name__)
 
@@ -18,9 +20,13 @@ def ui(config_path: Path | None, *, port: int) -> str:
 
     Raises :class:`MlbkgError` where the dashboard does not start.
     """
-    uri = load(config_path).config.tracking.uri if config_path else Tracking().uri
+    config = load(config_path).config if config_path else None
+    uri = config.tracking.uri if config else Tracking().uri
     address = f"http://{HOST}:{port}"
-    log.info("MLflow dashboard of %s at %s; Ctrl-C ends it", uri, address)
+    page = address_of(uri, config.tracking.experiment or config.analysis if config else None)
+    log.info(
+        "MLflow dashboard of %s; Ctrl-C ends it. In a moment it answers at\n  %s%s", without_password(uri), address, page
+    )
     status = serve(uri, port=port)
     if status != 0:
         raise MlbkgError(

@@ -1,4 +1,4 @@
-"""Work done beside the caller, who waits for it no longer than an agreed time in total."""
+"""Work done beside the caller, who waits for it as long as it goes on."""
 
 from __future__ import annotations
 
@@ -9,21 +9,27 @@ import threading
 import time
 from collections.abc import Callable
 
+from mlbkg.errors import MlbkgError
+
 log = logging.getLogger(__name__)
 
 
 class Background:
     """Runs what is submitted, one after the other, in a thread; after the first failure it does nothing more.
 
-    ``timeout_s`` is all the time that :meth:`wait` and :meth:`finish` ever block, together. ``what``: for the warning.
+    ``timeout_s`` is all the time that :meth:`wait` and :meth:`finish` ever block, together, while nothing gets done; a work
+    that is done, and a :meth:`tick` of a long one, gives it anew. ``what``, ``then``: for the warning.
     """
 
-    def __init__(self, what: str, *, timeout_s: float) -> None:
+    def __init__(self, what: str, *, timeout_s: float, then: str = "") -> None:
         self._what = what
+        self._then = then
         self.failure: str | None = None
         self._last: Callable[[], None] | None = None
         self._timeout_s = timeout_s
         self._left_s = timeout_s
+        self._at_most_s = float("inf")
+        self._ticks = self._seen = 0
         self._lock = threading.Lock()
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._done = threading.Event()
@@ -35,28 +41,39 @@ class Background:
         if self.failure is None:
             self._work.put(work)
 
+    def tick(self) -> None:
+        """Part of a work is done."""
+        self._ticks += 1
+
     def wait(self, event: threading.Event) -> None:
-        """Until ``event`` is set, a failure, or the time is used up (which is a failure)."""
-        begin = time.monotonic()
+        """Until ``event`` is set, a failure, or the time without progress is used up (which is a failure)."""
         while self.failure is None and not event.is_set() and not self._done.is_set():
-            left = self._left_s - (time.monotonic() - begin)
-            if left <= 0:
+            if min(self._left_s, self._at_most_s) <= 0:
                 self.fail(TimeoutError(f"no answer within {self._timeout_s:g} s"))
-                break
-            event.wait(min(left, 0.05))
-        self._left_s = max(0.0, self._left_s - (time.monotonic() - begin))
+                return
+            begin = time.monotonic()
+            event.wait(min(self._left_s, self._at_most_s, 0.05))
+            waited = time.monotonic() - begin
+            self._at_most_s -= waited
+            self._left_s = self._timeout_s if self._ticks != self._seen else self._left_s - waited
+            self._seen = self._ticks
 
     def finish(self, *, last: Callable[[], None], at_most_s: float | None = None) -> None:
-        """Wait until all is done. ``last`` runs at the end, also after a failure, and may fail unseen."""
+        """Wait until all is done, while it goes on, for ``at_most_s``; ``last`` is done at the end, and after a failure."""
         if at_most_s is not None:
-            self._left_s = min(self._left_s, at_most_s)
+            self._at_most_s = at_most_s
         if self.failure is None:
             everything = threading.Event()
             self._work.put(everything.set)
             self.wait(everything)
         self._last = last
         self._work.put(None)
-        self._done.wait(min(self._left_s, 2.0) if self.failure else self._left_s)
+        if self.failure is None:
+            self.wait(self._done)
+        else:
+            self._done.wait(max(0.0, min(self._left_s, self._at_most_s, 2.0)))
+        if self._done.is_set():
+            self._thread.join()
 
     def _run(self) -> None:
         try:
@@ -73,21 +90,23 @@ class Background:
             work()
         except Exception as error:
             self.fail(error)
+        self.tick()
 
     def fail(self, error: Exception) -> None:
         """Do nothing more, and say why; only the first failure counts."""
-        reason = _reason(error)
+        reason = reason_of(error)
         with self._lock:
             if self.failure is not None:
                 return
             self.failure = reason
-        log.warning(
-            "%s failed and is off for the rest of this run; results are on disk all the same. %s", self._what, reason
-        )
+        told = f"{self._what} failed and is off for the rest of this run; results are on disk all the same. {reason}"
+        log.warning("%s", f"{told}\n{self._then}" if self._then else told)
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """The first line of the error that began it; those that it was wrapped into repeat it at length."""
+    if isinstance(error, MlbkgError):
+        return error.what
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     lines = str(error).strip().splitlines()

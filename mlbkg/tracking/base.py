@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
+
+
+@dataclass(frozen=True)
+class NestedRun:
+    """A finished run within another. curves: metric -> its values at steps 0, 1, ... status: FINISHED, KILLED or FAILED.
+
+    began, ended: seconds since 1970.
+    """
+
+    name: str
+    parameters: Mapping[str, object]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    began: float
+    ended: float
+    status: str = "FINISHED"
+    description: str = ""
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 class RunLog(Protocol):
@@ -37,8 +56,28 @@ class RunLog(Protocol):
 
     def artifact(self, path: Path, *, folder: str = "") -> None: ...
 
-    def onnx_model(self, path: Path, *, name: str, alias: str | None, description: str) -> None:
-        """Log an ONNX file as a model with its signature; register it as ``name``, and move ``alias`` to it."""
+    def nested(self, run: NestedRun) -> None:
+        """Log a run within this one, all of it at once; one whose name this run holds already is not logged again.
+
+        Of a long curve, some steps are left out.
+        """
+        ...
+
+    def onnx_model(
+        self,
+        path: Path,
+        *,
+        name: str,
+        alias: str | None,
+        description: str,
+        tags: Mapping[str, str] | None = None,
+        card: Path | None = None,
+    ) -> None:
+        """Log an ONNX file as a model with its signature; register it as ``name``, and move ``alias`` to it.
+
+        ``description``: one line, of the registered model while this version holds the alias. ``tags``: of the version.
+        ``card``: Markdown, kept beside the model; its text follows ``description`` in what describes the version.
+        """
         ...
 
 
@@ -69,5 +108,17 @@ class NullLog:
     def artifact(self, path: Path, *, folder: str = "") -> None:
         pass
 
-    def onnx_model(self, path: Path, *, name: str, alias: str | None, description: str) -> None:
+    def nested(self, run: NestedRun) -> None:
+        pass
+
+    def onnx_model(
+        self,
+        path: Path,
+        *,
+        name: str,
+        alias: str | None,
+        description: str,
+        tags: Mapping[str, str] | None = None,
+        card: Path | None = None,
+    ) -> None:
         pass

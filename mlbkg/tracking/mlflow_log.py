@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mlbkg.errors import MlbkgError
 from mlbkg.tracking.background import Background, without_password
-from mlbkg.tracking.base import NullLog, RunLog
-from mlbkg.tracking.mlflow_store import (
-    MAX_KEY,
-    MAX_METRICS,
+from mlbkg.tracking.base import NestedRun, NullLog, RunLog
+from mlbkg.tracking.calls import (
     MAX_PARAMETER,
     MAX_TAG,
-    MlflowRun,
-    import_mlflow,
-    prepare_database,
-    quiet_mlflow,
+    Began,
+    Begin,
+    Call,
+    Dataset,
+    End,
+    Metrics,
+    Model,
+    Nested,
+    Parameters,
+    Status,
+    Tags,
+    clean,
+    key,
+    short,
 )
+from mlbkg.tracking.mlflow_run import NOTE, MlflowRun, tell_again, tell_artifacts
+from mlbkg.tracking.mlflow_store import import_mlflow, prepare_database, quiet_mlflow
+from mlbkg.tracking.record import ARTIFACTS, Record
+from mlbkg.tracking.system_metrics import SystemMetrics
 
 TIMEOUT_S = 30.0
 _AFTER_CTRL_C_S = 5.0
@@ -37,12 +49,35 @@ def open_log(
     experiment: str,
     run_name: str,
     description: str = "",
+    experiment_description: str = "",
+    run_id: str | None = None,
+    spool: Path | None = None,
+    system_metrics: bool = False,
+    began: float | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> RunLog:
-    """The log that a config asks for; enter it to begin the run."""
+    """The log that a config asks for; enter it to begin the run.
+
+    run_id: of a run that goes on, in place of a new one, which is made all the same where the server has it no more.
+    spool: folder that keeps what the server is not told, by custom ``runs/<analysis>/unsent/<run name>``; it is there while
+    the run goes on, is gone when all was told, and is what `mlbkg upload` sends otherwise. A run that is opened with the
+    folder that an earlier one left tells what is in it first, and goes on in that run. Without it, what is not told is lost.
+    system_metrics: sample processors and memory, too. experiment_description: taken where the experiment has none.
+    began: when the work of the run began, in seconds since 1970; now by default.
+    """
     if not enabled:
         return NullLog()
-    return MlflowLog(uri, experiment, run_name=run_name, description=description, timeout_s=timeout_s)
+    begin = Begin(
+        id=uuid.uuid4().hex,
+        uri=uri,
+        experiment=experiment,
+        run_name=run_name,
+        description=description,
+        experiment_description=experiment_description,
+        run_id=run_id,
+        began_ms=_now_ms() if began is None else int(1000 * began),
+    )
+    return MlflowLog(begin, spool=spool, system_metrics=system_metrics, timeout_s=timeout_s)
 
 
 def warm_up(uri: str | None = None) -> None:
@@ -63,23 +98,25 @@ class MlflowLog:
     """A :class:`~mlbkg.tracking.base.RunLog`; a run begins with ``with`` and ends with its block.
 
     Calls return at once; files are copied when they are logged, so they may move afterwards. Leaving the block waits for
-    what is not written yet. ``run_id`` waits for the server, too; all waiting together takes at most ``timeout_s``. The
-    first failure is told once by ``logging``, is kept as ``failure``, and ends tracking for this run.
+    what is not written yet, as long as the server goes on with it. ``run_id`` waits for the server, too; all waiting without
+    progress together takes at most ``timeout_s``. The first failure is told once by ``logging``, is kept as ``failure``, and
+    ends tracking for this run; what is logged after it is still kept in the spool.
     """
 
-    def __init__(self, uri: str, experiment: str, *, run_name: str, description: str, timeout_s: float = TIMEOUT_S) -> None:
-        self._uri = uri
-        self._experiment = experiment
-        self._run_name = run_name
-        self._description = description
+    def __init__(
+        self, begin: Begin, *, spool: Path | None = None, system_metrics: bool = False, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        self._about = begin
+        self._spool = spool
         self._timeout_s = timeout_s
         self._run: MlflowRun | None = None
         self._started = threading.Event()
-        self._background: Background | None = None
         self._parameters: dict[str, str] = {}
         self._metrics: list[tuple[str, float, int, int]] = []
-        self._staging = Path()
-        self._models = 0
+        self._adding = threading.Lock()
+        self._sampler = SystemMetrics(self._sampled) if system_metrics else None
+        self._record: Record | None = None
+        self._background: Background | None = None
         self._open = ExitStack()
 
     @property
@@ -95,97 +132,153 @@ class MlflowLog:
 
     def __enter__(self) -> Self:
         self._open.enter_context(quiet_mlflow(timeout_s=self._timeout_s))
-        self._staging = Path(tempfile.mkdtemp(prefix="mlbkg-tracking-"))
-        self._open.callback(shutil.rmtree, self._staging, ignore_errors=True)
-        self._background = Background(f"Tracking to {without_password(self._uri)}", timeout_s=self._timeout_s)
+        self._record = Record.claim(self._spool or Path(tempfile.mkdtemp(prefix="mlbkg-tracking-")), self._about)
+        kept = f"What it is not told is kept in {self._record.folder}; send it later: mlbkg upload" if self._spool else ""
+        what = f"Tracking to {without_password(self._about.uri)}"
+        self._background = Background(what, timeout_s=self._timeout_s, then=kept)
         self._background.submit(self._begin)
+        if (self._record.continued or self._about.run_id) and self._about.description:
+            self.tags({NOTE: self._about.description})
+        if self._sampler is not None:
+            self._sampler.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         assert self._background is not None
-        if error is None:
-            status = "FINISHED"
-        else:
+        if self._sampler is not None:
+            self._sampler.stop()
+        status: Status = "FINISHED"
+        if error is not None:
             status = "FAILED" if isinstance(error, Exception) else "KILLED"
             self.tags({"error": f"{type(error).__name__}: {error}"})
-        self._flush_metrics()
-        self._do(lambda run: run.artifacts(self._staging / "artifacts") if self._has_artifacts else None)
-        self._background.finish(
-            last=lambda: self._run.end(status if self.failure is None else "FAILED") if self._run else None,
-            at_most_s=_AFTER_CTRL_C_S if status == "KILLED" else None,
-        )
+        self._background.submit(self._tell_artifacts)
+        end = End(status=status, ended_ms=_now_ms())
+        self._keep(end)
+        self._background.finish(last=lambda: self._end(end), at_most_s=_AFTER_CTRL_C_S if status == "KILLED" else None)
+        self._put_away()
         self._open.close()
 
     def parameters(self, values: Mapping[str, object]) -> None:
-        new = {_key(key): _short(value, MAX_PARAMETER) for key, value in values.items()}
-        # A server refuses a second value of a parameter; the first stays.
-        new = {key: value for key, value in new.items() if key not in self._parameters}
+        new = {key(name): short(value, MAX_PARAMETER) for name, value in values.items()}
+        new = {name: value for name, value in new.items() if name not in self._parameters}
         self._parameters.update(new)
-        self._do(lambda run: run.parameters(new))
+        self._tell(Parameters(values=new))
 
     def metrics(self, values: Mapping[str, float], *, step: int | None = None) -> None:
-        now_ms = int(time.time() * 1000)
-        self._metrics += [(_key(key), float(value), step or 0, now_ms) for key, value in values.items()]
-        if len(self._metrics) >= MAX_METRICS:
-            self._flush_metrics()
+        now_ms = _now_ms()
+        new = tuple((key(name), float(value), step or 0, now_ms) for name, value in values.items())
+        self._keep(Metrics(values=new))
+        with self._adding:
+            idle = not self._metrics
+            self._metrics += new
+        if idle:
+            self._do(self._tell_metrics)
 
     def tags(self, values: Mapping[str, str]) -> None:
-        short = {_key(key): _short(value, MAX_TAG) for key, value in values.items()}
-        self._do(lambda run: run.tags(short))
+        self._tell(Tags(values={key(name): short(value, MAX_TAG) for name, value in values.items()}))
 
     def dataset(self, name: str, *, fingerprint: str, source: str, rows: int) -> None:
-        self._do(lambda run: run.dataset(name, fingerprint=fingerprint, source=source, rows=rows))
+        self._tell(Dataset(name=name, fingerprint=fingerprint, source=source, rows=rows))
 
     def artifact(self, path: Path, *, folder: str = "") -> None:
-        self._copy(path, self._staging / "artifacts" / folder)
+        self._copy(path, f"{ARTIFACTS}/{folder}")
 
-    def onnx_model(self, path: Path, *, name: str, alias: str | None, description: str) -> None:
-        self._models += 1
-        work = self._staging / f"model{self._models}"
-        copy = self._copy(path, work)
-        self._do(lambda run: run.onnx_model(copy, name=name, alias=alias, description=description, work=work))
+    def nested(self, run: NestedRun) -> None:
+        self._tell(Nested(run=clean(run)))
 
-    def _copy(self, path: Path, folder: Path) -> Path:
-        """``path``, a file or a folder, copied into ``folder``; the answer is the copy."""
-        copy = folder / path.name
-        if self._background is None or self._background.failure is not None:
-            return copy
+    def onnx_model(
+        self,
+        path: Path,
+        *,
+        name: str,
+        alias: str | None,
+        description: str,
+        tags: Mapping[str, str] | None = None,
+        card: Path | None = None,
+    ) -> None:
+        if self._record is None:
+            return
+        folder = self._record.model_folder()
+        copied = [self._copy(file, folder) for file in (path, card) if file is not None]
+        if all(copied):
+            self._tell(
+                Model(
+                    file=f"{folder}/{path.name}",
+                    card=f"{folder}/{card.name}" if card is not None else None,
+                    name=name,
+                    alias=alias,
+                    description=description,
+                    tags={key(tag): short(value, MAX_TAG) for tag, value in (tags or {}).items()},
+                )
+            )
+
+    def _tell(self, call: Call) -> None:
+        self._keep(call)
+        self._do(lambda run, record: run.tell(call, record))
+
+    def _do(self, work: Callable[[MlflowRun, Record], None]) -> None:
+        if self._background is not None:
+            self._background.submit(lambda: work(self._run, self._record) if self._run and self._record else None)
+
+    def _keep(self, call: Call) -> None:
+        self._on_disk(lambda record: record.append(call))
+
+    def _copy(self, path: Path, folder: str) -> bool:
+        return self._on_disk(lambda record: record.keep(path, folder))
+
+    def _on_disk(self, work: Callable[[Record], object]) -> bool:
+        """Whether it could be done. Without a spool nothing is kept for later, once tracking has failed."""
+        if self._background is None or self._record is None or (self._spool is None and self.failure):
+            return False
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                shutil.copytree(path, copy, dirs_exist_ok=True)
-            else:
-                shutil.copy2(path, copy)
-        except OSError as error:
+            work(self._record)
+        except (OSError, MlbkgError) as error:
             self._background.fail(error)
-        return copy
-
-    @property
-    def _has_artifacts(self) -> bool:
-        return (self._staging / "artifacts").is_dir()
+            return False
+        return True
 
     def _begin(self) -> None:
+        assert self._record is not None
+        assert self._background is not None
         import_mlflow()
-        self._run = MlflowRun(
-            uri=self._uri, experiment=self._experiment, run_name=self._run_name, description=self._description
-        )
+        self._background.tick()
+        left = self._record.continued
+        self._run = MlflowRun(self._record, uri=self._about.uri)
+        self._record.append(Began(run_id=self._run.run_id))
         self._started.set()
+        if left:
+            tick = self._background.tick
+            tell_again(self._run, self._record, on_call=lambda _: tick())
 
-    def _do(self, work: Callable[[MlflowRun], None]) -> None:
-        if self._background is not None:
-            self._background.submit(lambda: work(self._run) if self._run else None)
+    def _tell_metrics(self, run: MlflowRun, record: Record) -> None:
+        """All that came while the server was busy, in one call."""
+        with self._adding:
+            metrics, self._metrics = self._metrics, []
+        run.metrics(metrics)
 
-    def _flush_metrics(self) -> None:
-        metrics, self._metrics = self._metrics, []
-        self._do(lambda run: run.metrics(metrics))
+    def _tell_artifacts(self) -> None:
+        if self._run and self._record and self._background:
+            tell_artifacts(self._run, self._record.artifacts(), on_file=self._background.tick)
+
+    def _end(self, end: End) -> None:
+        if self._run and self._record:
+            self._run.tell(end if self.failure is None else end.model_copy(update={"status": "FAILED"}), self._record)
+
+    def _sampled(self, values: Mapping[str, float]) -> None:
+        """At the second of the run, so that a run that goes on does not go back."""
+        began_ms = self._run.began_ms if self._run else self._about.began_ms
+        self.metrics(values, step=(_now_ms() - began_ms) // 1000)
+
+    def _put_away(self) -> None:
+        assert self._record is not None
+        if self.failure is None or self._spool is None:
+            self._record.discard()
+            if self._spool is not None:
+                with suppress(OSError):  # others have records there
+                    self._record.folder.parent.rmdir()
+        else:
+            self._record.close()
 
 
-def _key(key: str) -> str:
-    """MLflow takes letters, digits and ``_-./ :`` in keys, and no path that leads elsewhere."""
-    clean = re.sub(r"[^\w\-./ :]", "_", key, flags=re.ASCII)
-    return re.sub(r"(^|/)[./]+", r"\1_", clean)[:MAX_KEY] or "_"
-
-
-def _short(value: object, limit: int) -> str:
-    text = str(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+def _now_ms() -> int:
+    return int(time.time() * 1000)

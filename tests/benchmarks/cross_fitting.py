@@ -32,7 +32,7 @@ def main(
 ) -> dict[str, dict[str, float]]:
     """Per backend: ``bare_s``, ``mlbkg_s`` and their ``ratio``, mlbkg over bare."""
     data = two_gaussians(rows, seed=1)
-    sample = _sample(data)
+    sample = sample_of(data)
     splits = split_folds(sample, n_folds=N_FOLDS, validation_fraction=0.1, salt=SALT)
     answer = {}
     for name in backends:
@@ -48,7 +48,7 @@ def main(
     return answer
 
 
-def _sample(data: TrainingSet) -> Sample:
+def sample_of(data: TrainingSet) -> Sample:
     n, n_features = data.X.shape
     event_id = np.arange(n, dtype=np.int64)[:, None]
     return Sample(

@@ -24,6 +24,7 @@ import scan_limits
 import scoring
 import selecting
 import signal_fits
+import tracking_overhead
 import whole_training
 from flat import write_config, write_flat
 
@@ -58,6 +59,7 @@ def measure(rows: int, turns: int, config: Path, samples: Path | None) -> Result
         "selecting": selecting.main(rows, turns=turns),
         "signal fits": signal_fits.main(100, turns=turns),
         "scan limits": scan_limits.main(1000, turns=turns),
+        "tracking": tracking_overhead.main(rows // 250, turns=turns),
         "mlbkg train": {config.stem: whole_training.main(config, samples=samples)},
     }
 
@@ -76,6 +78,7 @@ def smoke() -> Results:
         "selecting": selecting.main(SMOKE_ROWS, turns=1, trees=5),
         "signal fits": signal_fits.main(2, turns=1),
         "scan limits": scan_limits.main(10, turns=1),
+        "tracking": tracking_overhead.main(SMOKE_ROWS, turns=1, trials=2, n_estimators=5),
         "mlbkg train": {"flat": flat},
     }
 
@@ -107,6 +110,8 @@ def _lines(results: Results) -> Iterator[str]:
         yield line("fits to toys, 120 bins, 10 parameters", f"`{name}` and Migrad", *_compared(found))
     for name, found in results["scan limits"].items():
         yield line("limits of counting experiments, and five expected", f"`{name}`, the limit alone", *_compared(found))
+    for name, found in results["tracking"].items():
+        yield line(f"a trial, told to MLflow in {name}", "the same, told to nobody", *_compared(found))
     for name, found in results["mlbkg train"].items():
         share = f"{100 * found['outside_share']:.0f} %"
         yield line(f"`mlbkg train {name}.yaml`", "its share outside the work proper", share, _used(found), "")

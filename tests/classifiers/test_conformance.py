@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from mlbkg.classifiers.base import BACKENDS
 from mlbkg.testing.classifier_cases import ClassifierCases
 
 for _name in BACKENDS:
     globals()[f"Test_{_name}"] = type(f"Test_{_name}", (ClassifierCases,), {"backend": _name})
+
+
+class TestXGBoostLeafByLeaf(ClassifierCases):
+    backend = "xgboost"
+    params: ClassVar[Mapping[str, Any]] = {**ClassifierCases.params, "grow_policy": "lossguide", "max_leaves": 12}
 
 
 def test_the_shipped_backends_are_there() -> None:

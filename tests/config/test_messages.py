@@ -196,6 +196,67 @@ analysis: a
 selection: {{working_point: {{expected_limit: {{points: 20}}}}}}
 systematics: [{{name: tracking, effect: 0.01}}]
 """,
+    "tuning": f"""\
+analysis: a
+{SAMPLES}features: [R2]
+training: {{classifiers: [{{backend: xgboost}}, {{backend: lightgbm, name: fine}}]}}
+tuning:
+  objective: [expected_limit, auc, sculpting, auc]
+  backends: [xgboost, xgbost, xgboost]
+  search:
+    lightgbn: {{num_leaves: 7}}
+    hist_gradient_boosting: {{max_depth: 3}}
+    xgboost: {{learning_rate: 2}}
+  outer_folds: 3
+  searches: 4
+  constraints: {{sculpting: 0.1}}
+  compare:
+    - {{backend: xgboost}}
+    - {{backend: lightgbm, name: fine}}
+    - {{backend: lightgbm, name: wrong, num_leafs: 7}}
+  study: second
+  storage: postgres://db/studies
+  warm_start: [first, second, ../first, first]
+""",
+    "tuning_of_types": f"""\
+analysis: a
+{SAMPLES}features: [R2]
+tuning:
+  objective: acu
+  trails: 20
+  minutes: 0
+  search:
+    xgboost:
+      max_depth: [2, 4]
+      learning_rate: {{lwo: 0.01, high: 0.1}}
+      gamma: {{}}
+      subsample: {{low: some, high: 1.0}}
+      max_leaves: {{low: 2, when: {{grow_policy: lossguide}}}}
+      max_bin: {{choices: []}}
+  constraints: 3
+  compare: [{{name: without}}]
+""",
+    "tuning_search": f"""\
+analysis: a
+{SAMPLES}features: [R2]
+tuning:
+  objective: cost
+  storage: postgresql+psycopg2://me:secret@db.example/studies
+  search:
+    xgboost:
+      max_dept: {{low: 2, high: 8}}
+      max_depth: {{low: 8, high: 2}}
+      learning_rate: {{low: 0, high: 1, log: true}}
+      gamma: {{low: 0, high: 10}}
+      reg_alpha: {{low: 0, high: 10.0, log: true}}
+      min_child_weight: {{low: 0.5, high: 10.0, step: 4}}
+      max_leaves: {{low: 0, high: 64, step: 0.5}}
+      reg_lambda: {{low: 1.0, high: 10.0, log: true, step: 1.0}}
+      subsample: {{low: 0.5, high: 1.5}}
+      n_estimators: {{low: 1e2, high: 1e3}}
+      grow_policy: {{choices: [depthwise, lossguid, depthwise]}}
+      max_bin: many
+""",
     "duplicate_key": "analysis: a\nfeatures: [R2]\nfeatures: [thrust]\nanalysis: b\n",
     "not_yaml": "analysis: a\nsamples: [\n  {name: x\nfeatures: [R2]\n",
     "tag": "analysis: !!python/object/apply:os.system [ls]\n",

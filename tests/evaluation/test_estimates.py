@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from mlbkg.evaluation.estimates import (
     to_plain,
     wilson_interval,
 )
+from mlbkg.evaluation.resampling import spread
 
 
 def test_wilson_interval_of_unweighted_counts():
@@ -133,3 +135,16 @@ def test_plain_values_of_another_version_are_refused():
         from_plain(_Part, {"curve": []})
     with pytest.raises(TypeError, match="is not of type int"):
         from_plain(_Whole, {"name": "x", "count": "3", "parts": [], "named": {}, "pair": [1, "b"]})
+
+
+def test_what_may_be_anything_stays_as_it_is():
+    plain = {"learning_rate": 0.1, "policy": None, "levels": [1, 2]}
+    assert from_plain(Mapping[str, Any], plain) == plain
+
+
+def test_spread_of_replicas():
+    # the sample variance of 1, 2, 3 is 1
+    assert spread(np.array([1.0, np.nan, 2.0, 3.0])) == pytest.approx(1.0)
+    assert math.isnan(spread(np.array([1.0, np.nan])))
+    # of which numpy's standard deviation is 5.7e-14
+    assert spread(np.full(50, 321.14478567126179)) == 0

@@ -5,79 +5,28 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from mlflow.tracking import MlflowClient
 
-from mlbkg.export.metadata import FeatureInfo, ModelMetadata
-from mlbkg.tracking.base import NullLog
-from mlbkg.tracking.mlflow_log import MlflowLog, open_log
+from mlbkg.tracking.base import NullLog, RunLog
+from mlbkg.tracking.mlflow_log import open_log
 
-METADATA = ModelMetadata(
-    analysis="upsilon1s",
-    title="",
-    backend="none",
-    features=tuple(FeatureInfo(name) for name in "abc"),
-    n_folds=5,
-    salt="mlbkg",
-    event_id=("__event__",),
-    working_points=(),
-    class_prior=0.5,
-    config={},
-    data_fingerprints={},
-    versions={},
-)
+Open = Callable[..., RunLog]
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with its tables, made once: that takes seconds."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture
-def uri(empty_store: Path, tmp_path: Path) -> str:
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """output = 2 * input, for three named features."""
-    tensor = onnx.helper.make_tensor_value_info
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Add", ["input", "input"], ["output"])],
-        "double",
-        [tensor("input", onnx.TensorProto.FLOAT, [None, 3])],
-        [tensor("output", onnx.TensorProto.FLOAT, [None, 3])],
-    )
-    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
-    onnx.helper.set_model_props(made, METADATA.to_props())
-    onnx.save(made, tmp_path / "model.onnx")
-    return tmp_path / "model.onnx"
-
-
-def log_to(uri: str, *, timeout_s: float = 60.0) -> MlflowLog:
-    return MlflowLog(uri, "upsilon1s", run_name="first", description="a test", timeout_s=timeout_s)
-
-
-def test_everything_is_found_again(uri: str, model: Path, tmp_path: Path) -> None:
+def test_everything_is_found_again(log_to: Open, uri: str, model: Path, tmp_path: Path) -> None:
     figure = tmp_path / "roc.txt"
     figure.write_text("figure")
     with log_to(uri) as log:
@@ -113,7 +62,7 @@ def test_everything_is_found_again(uri: str, model: Path, tmp_path: Path) -> Non
     assert (tmp_path / "mlartifacts" / "upsilon1s" / log.run_id / "artifacts/figures/deep/roc.txt").read_text() == "figure"
 
 
-def test_the_model_is_mlflows_own_and_the_alias_moves(uri: str, model: Path) -> None:
+def test_the_model_is_mlflows_own_and_the_alias_moves(log_to: Open, uri: str, model: Path) -> None:
     import mlflow
 
     for description in ("first", "second"):
@@ -139,7 +88,7 @@ def test_the_model_is_mlflows_own_and_the_alias_moves(uri: str, model: Path) -> 
 
 
 @pytest.mark.parametrize(("error", "status"), [(ValueError("no signal"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
-def test_an_exception_inside_marks_the_run(uri: str, error: BaseException, status: str) -> None:
+def test_an_exception_inside_marks_the_run(log_to: Open, uri: str, error: BaseException, status: str) -> None:
     with pytest.raises(type(error)), log_to(uri) as log:  # noqa: PT012
         log.metrics({"auc": 0.5})
         raise error
@@ -150,12 +99,12 @@ def test_an_exception_inside_marks_the_run(uri: str, error: BaseException, statu
     assert run.data.tags["error"].startswith(type(error).__name__)
 
 
-def test_a_server_that_is_not_there(model: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def test_a_server_that_is_not_there(log_to: Open, nowhere: str, model: Path, caplog: pytest.LogCaptureFixture) -> None:
     begin = time.monotonic()
-    with caplog.at_level(logging.WARNING, logger="mlbkg"), log_to(f"http://me:secret@127.0.0.1:{port}", timeout_s=10) as log:
+    with (
+        caplog.at_level(logging.WARNING, logger="mlbkg"),
+        log_to(nowhere.replace("//", "//me:secret@"), timeout_s=10) as log,
+    ):
         log.parameters({"a": 1})
         log.onnx_model(model, name="upsilon1s", alias=None, description="")
     assert time.monotonic() - begin < 10
@@ -166,14 +115,7 @@ def test_a_server_that_is_not_there(model: Path, caplog: pytest.LogCaptureFixtur
     assert "secret" not in caplog.text
 
 
-@pytest.fixture
-def silent_server() -> Iterator[str]:
-    """Takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-
-
-def test_a_server_that_never_answers_costs_no_more_than_agreed(silent_server: str) -> None:
+def test_a_server_that_never_answers_costs_no_more_than_agreed(log_to: Open, silent_server: str) -> None:
     begin = time.monotonic()
     with log_to(silent_server, timeout_s=1.5) as log:
         log.metrics({"auc": 0.5})
@@ -184,7 +126,7 @@ def test_a_server_that_never_answers_costs_no_more_than_agreed(silent_server: st
 
 
 @pytest.mark.parametrize("content", [b"this is not a database" * 100, None])
-def test_a_broken_store(content: bytes | None, tmp_path: Path) -> None:
+def test_a_broken_store(log_to: Open, content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "mlflow.db"
     path.mkdir() if content is None else path.write_bytes(content)
     with log_to(f"sqlite:///{path}") as log:
@@ -193,7 +135,7 @@ def test_a_broken_store(content: bytes | None, tmp_path: Path) -> None:
     assert "database" in log.failure
 
 
-def test_a_locked_store_costs_no_more_than_agreed(uri: str, tmp_path: Path) -> None:
+def test_a_locked_store_costs_no_more_than_agreed(log_to: Open, uri: str, tmp_path: Path) -> None:
     import sqlite3
 
     holder = sqlite3.connect(tmp_path / "mlflow.db")
@@ -206,7 +148,7 @@ def test_a_locked_store_costs_no_more_than_agreed(uri: str, tmp_path: Path) -> N
     holder.close()
 
 
-def test_a_file_that_is_gone_is_told_and_the_run_is_failed(uri: str, tmp_path: Path) -> None:
+def test_a_file_that_is_gone_is_told_and_the_run_is_failed(log_to: Open, uri: str, tmp_path: Path) -> None:
     with log_to(uri) as log:
         assert log.run_id is not None
         log.artifact(tmp_path / "nothing.png")
@@ -215,7 +157,7 @@ def test_a_file_that_is_gone_is_told_and_the_run_is_failed(uri: str, tmp_path: P
     assert MlflowClient(tracking_uri=uri).get_run(log.run_id).info.status == "FAILED"
 
 
-def test_the_environment_is_as_before(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_as_before(log_to: Open, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
     # MLflow keeps this one for itself, from its import on
     monkeypatch.delenv("_MLFLOW_TELEMETRY_SESSION_ID", raising=False)

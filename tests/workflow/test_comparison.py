@@ -80,7 +80,7 @@ def test_a_comparison_is_shown_and_never_exported(small_analysis: Small) -> None
     assert json.loads((folder / "evaluation.json").read_text())["comparison"]["name"] == "xgboost (comparison)"
     metrics = MlflowClient("sqlite:///mlflow.db").get_run(answer["mlflow_run_id"]).data.metrics
     assert metrics["comparison/auc"] == pytest.approx(found["auc"])
-    assert {"comparison/sculpting/mass", "xgboost/sculpting/mass"} <= metrics.keys()
+    assert {"comparison/sculpting", "xgboost/sculpting", "sculpting/mass"} <= metrics.keys()
     with uproot.open(folder / "out_of_fold.root") as file:
         assert not [name for name in file["out_of_fold"].keys() if "comparison" in name]  # noqa: SIM118 (a tree is no dict)
 
