@@ -69,6 +69,7 @@ def compare(
 def _text(found: ComparisonOfRuns, *, asked_for: bool) -> str:
     from mlbkg.cli.show import joined, terminal_width
     from mlbkg.report.compared_metrics import known
+    from mlbkg.report.compared_runs import count_of
     from mlbkg.report.compared_tables import (
         differences_table,
         fitting_runs_table,
@@ -79,7 +80,7 @@ def _text(found: ComparisonOfRuns, *, asked_for: bool) -> str:
 
     width = terminal_width()
     order = f"best first by {known(found.sort).label}" if found.sort else "the latest first"
-    title = f"{found.experiment}: {len(found.runs)} runs, {order}"
+    title = f"{found.experiment}: {count_of(found.runs)}, {order}"
     parts: list[Table | str] = [
         runs_table(title, found.runs, found.metrics)
         if asked_for
@@ -90,7 +91,7 @@ def _text(found: ComparisonOfRuns, *, asked_for: bool) -> str:
     if len(found.runs) > 1:
         parts.append(differences_table(found.runs, found.differences, against=found.against))
         parts += parameter_tables(found.runs, against=found.against, width=width)
-        parts += only_in_some(found.runs)
+        parts += filter(None, [only_in_some(found.runs)])
     parts += [f"{line}." for line in found.left_out]
     if found.html:
         parts.append(f"page  {found.html}")

@@ -42,7 +42,7 @@ class AucByEvent:
     def of(cls, score: Array, label: NDArray[np.int8], weight: Array, event_index: Events) -> AucByEvent:
         """Raises :class:`WeightError` where weights are not finite or a class has none."""
         value, influence = auc_influence(score, label, weight)
-        return cls(value, np.bincount(event_index, weights=influence))
+        return cls(value, np.bincount(event_index, weights=influence).astype(np.float64))
 
     def minus(self, other: AucByEvent) -> PairedTest:
         """Of two scores of the same events, numbered alike (DeLong, DeLong, Clarke-Pearson, Biometrics 44 (1988) 837).
@@ -68,8 +68,7 @@ def corrected_resampled_t(differences: Array, *, test_over_train: float) -> Pair
 
     Raises :class:`ValueError` for fewer than two differences.
     """
-    from scipy.special import stdtr
-    from scipy.stats import norm
+    from scipy.special import ndtri, stdtr
 
     k = len(differences)
     if k < FEWEST:
@@ -79,7 +78,7 @@ def corrected_resampled_t(differences: Array, *, test_over_train: float) -> Pair
         return _without_spread(mean)
     error = spread * math.sqrt(1 / k + test_over_train)
     one_sided = float(stdtr(k - 1, -abs(mean) / error))
-    return PairedTest(Estimate(mean, error), 2 * one_sided, math.copysign(float(norm.isf(one_sided)), mean))
+    return PairedTest(Estimate(mean, error), 2 * one_sided, math.copysign(float(ndtri(one_sided)), mean))
 
 
 def _without_spread(difference: float) -> PairedTest:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mlbkg.evaluation.estimates import Estimate
-from mlbkg.report.compared_runs import ERROR, ComparedRun
+from mlbkg.report.compared_runs import BY_FOLD, ERROR, ComparedRun
 from mlbkg.report.quantity import Quantity
 from mlbkg.report.tables import format_number, format_value_error
 
 PER_CENT = 100.0
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def most_telling(runs: Sequence[ComparedRun]) -> str | None:
 def champions(runs: Sequence[ComparedRun]) -> tuple[str, ...]:
     """Metrics without a group that any run has, errors left out: known ones in their order, then the others."""
     names = dict.fromkeys(name for run in runs for name in run.metrics)
-    plain = [name for name in names if "/" not in name and not name.endswith(ERROR) and not name.endswith("_by_fold")]
+    plain = [name for name in names if "/" not in name and not name.endswith((ERROR, BY_FOLD))]
     order = list(KNOWN)
     return tuple(sorted(plain, key=lambda name: order.index(name) if name in order else len(order)))
 
@@ -102,11 +103,12 @@ class Column:
         if estimate is None:
             return "-"
         value, error = self.factor * estimate.value, self.factor * estimate.error
-        return format_value_error(value, error) if math.isfinite(error) else _exact(value)
+        measured = math.isfinite(error) and error > ROUNDING * abs(value)
+        return format_value_error(value, error) if measured else _exact(value)
 
 
 def _exact(value: float) -> str:
-    """Of a metric without an error: a whole number, or four digits."""
+    """Of a metric without an error, or with one that rounding left: a whole number, or four digits."""
     if math.isfinite(value) and value == round(value) and abs(value) < 1e6:
         return f"{value:,.0f}"
     return f"{value:.4g}" if 1e-3 <= abs(value) < 1e4 else format_number(value)

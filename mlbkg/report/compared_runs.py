@@ -12,12 +12,17 @@ from mlbkg.evaluation.paired import PairedTest
 
 ERROR = "_error"
 """Ends the name of a metric that is the standard error of another."""
+BY_FOLD = "_by_fold"
+"""Ends the name of a metric whose steps are the folds, with the value of another in each."""
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """number: by which tables call it. began: seconds since 1970. classifier: the champion of a training, the winner's
-    backend of a study, the backend of a trial; empty where the run does not say."""
+    """number: by which tables call it. status: of a trial, its state. began: seconds since 1970.
+
+    classifier: the champion of a training, the winner's backend of a study, the backend of a trial; empty where the run does
+    not say.
+    """
 
     number: int
     run_id: str
@@ -111,6 +116,24 @@ class Differences:
 
 def sign_of(number: int) -> str:
     return f"#{number}"
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """``"#1, #3 to #5"``."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    texts = [
+        f"{sign_of(part[0])} to {sign_of(part[-1])}" if len(part) > 2 else ", ".join(map(sign_of, part)) for part in parts
+    ]
+    return ", ".join(texts)
+
+
+def count_of(runs: Sequence[ComparedRun]) -> str:
+    return "1 run" if len(runs) == 1 else f"{len(runs)} runs"
 
 
 def differing(runs: Sequence[ComparedRun]) -> tuple[str, ...]:

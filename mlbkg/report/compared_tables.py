@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from mlbkg.evaluation.estimates import Estimate
 from mlbkg.report.compared_metrics import Column, known
-from mlbkg.report.compared_runs import Compared, ComparedRun, Difference, Differences, differing, sign_of
+from mlbkg.report.compared_runs import Compared, ComparedRun, Difference, Differences, differing, listed, sign_of
 from mlbkg.report.style import short
 from mlbkg.report.tables import Table, format_value_error
 
 NOTHING = "-"
-FINISHED = "FINISHED"
+FINISHED = ("finished", "complete")
 LONGEST_VALUE = 24
+LONG_NUMBER = re.compile(r"-?\d+\.\d{4,}(e[-+]?\d+)?")
+HEAD_LINES = 4
+"""Of a table: heading, rule and the gap before it."""
 
 
 def runs_table(title: str, runs: Sequence[ComparedRun], metrics: Sequence[str]) -> Table:
     """One line for each run."""
     columns = [Column.of(name, [run.estimate(name) for run in runs]) for name in metrics]
-    with_status = any(run.status != FINISHED for run in runs)
+    with_status = any(run.status not in FINISHED for run in runs)
     headings = ("run", "when (UTC)", "champion", *(("status",) if with_status else ()), *(of.heading for of in columns))
     rows = tuple(
         (
             run.label,
             run.when,
             run.classifier or NOTHING,
-            *((run.status.lower(),) if with_status else ()),
+            *((run.status,) if with_status else ()),
             *(column.text(run.estimate(name)) for name, column in zip(metrics, columns, strict=True)),
         )
         for run in runs
@@ -35,9 +41,7 @@ def runs_table(title: str, runs: Sequence[ComparedRun], metrics: Sequence[str]) 
 
 def identities_table(runs: Sequence[ComparedRun]) -> Table:
     """By what the store knows each run."""
-    return Table(
-        "", ("run", "name", "run id", "status"), tuple((of.sign, of.name, of.run_id, of.status.lower()) for of in runs)
-    )
+    return Table("", ("run", "name", "run id", "status"), tuple((of.sign, of.name, of.run_id, of.status) for of in runs))
 
 
 def everything_table(kind: str, runs: Sequence[ComparedRun], values: Sequence[Mapping[str, object]]) -> Table:
@@ -86,76 +90,78 @@ def matrix_table(runs: Sequence[ComparedRun], found: Differences) -> Table:
 
 
 def parameter_tables(runs: Sequence[ComparedRun], *, against: int, width: int | None = None) -> list[Table]:
-    """Parameters that differ, in as many tables as ``width`` asks for; in one without it."""
+    """Parameters that differ: a line for each run or for each parameter, whichever takes fewer lines.
+
+    In as many tables as ``width`` asks for; in one without it.
+    """
     names = shown_parameters(runs)
+    if not names:
+        return []
     reference = next(run for run in runs if run.number == against)
-    cells = {name: [_parameter(run, name, reference) for run in runs] for name in names}
-    headings = {name: name.replace(".", " ").replace("_", " ") if width else name for name in names}
-    labels = [run.label for run in runs]
-    parts = list(_packed(labels, cells, headings, width)) if width else [names]
-    title = "Parameters that differ"
-    return [
-        Table(
-            title if number == 0 else "",
-            ("run", *(headings[name] for name in part)),
-            tuple((label, *(cells[name][row] for name in part)) for row, label in enumerate(labels)),
-        )
-        for number, part in enumerate(parts)
-        if part
-    ]
+    cells = [[_parameter(run, name, reference) for name in names] for run in runs]
+    headings = [name.replace(".", " ").replace("_", " ") for name in names] if width else names
+    by_run = _Grid("run", [run.label for run in runs], headings, cells)
+    turned = [list(column) for column in zip(*cells, strict=True)]
+    by_name = _Grid("parameter", names, [run.sign for run in runs], turned)
+    both = [grid.tables("Parameters that differ", width) for grid in (by_run, by_name)]
+    return min(both, key=lambda tables: sum(len(table.rows) + HEAD_LINES for table in tables))
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """``cells``: a list for each of ``lines``, with one for each of ``columns``. ``corner``: what lines are."""
+
+    corner: str
+    lines: Sequence[str]
+    columns: Sequence[str]
+    cells: Sequence[Sequence[str]]
+
+    def tables(self, title: str, width: int | None) -> list[Table]:
+        """One below the other, each with as many columns as fit."""
+        return [
+            Table(
+                "" if number else title,
+                (self.corner, *(self.columns[i] for i in part)),
+                tuple((line, *(row[i] for i in part)) for line, row in zip(self.lines, self.cells, strict=True)),
+            )
+            for number, part in enumerate(self._parts(width))
+        ]
+
+    def _parts(self, width: int | None) -> Iterator[list[int]]:
+        room = math.inf if width is None else width - max(map(len, (self.corner, *self.lines)))
+        part: list[int] = []
+        taken = 0
+        for i, heading in enumerate(self.columns):
+            needed = 2 + max(map(len, (*heading.split(), *(row[i] for row in self.cells))))
+            if part and taken + needed > room:
+                yield part
+                part, taken = [], 0
+            part.append(i)
+            taken += needed
+        yield part
 
 
 def shown_parameters(runs: Sequence[ComparedRun]) -> list[str]:
-    """Those that differ; of a classifier that not all runs have, only those that differ among the runs that have it."""
+    """Those that differ among the runs that have them, or have others of their group: what stands before the dot."""
     shown = []
     for name in differing(runs):
-        group = name.partition(".")[0] + "."
-        having = [run for run in runs if any(other.startswith(group) for other in run.params)] if "." in name else runs
+        group = name.partition(".")[0]
+        having = _with_group(runs, group) if "." in name else [run for run in runs if name in run.params]
         if len({run.params.get(name) for run in having}) > 1:
             shown.append(name)
     return shown
 
 
-def only_in_some(runs: Sequence[ComparedRun]) -> list[str]:
-    """A sentence for each group of parameters that not all runs have."""
+def only_in_some(runs: Sequence[ComparedRun]) -> str:
+    """A sentence about groups of parameters that not all runs have; empty where all have all."""
     groups = dict.fromkeys(name.partition(".")[0] for run in runs for name in run.params if "." in name)
-    lines = []
-    for group in groups:
-        having = [run.number for run in runs if any(name.startswith(f"{group}.") for name in run.params)]
-        if len(having) < len(runs):
-            lines.append(f"Parameters of {group}: only in {_listed(having)}.")
-    return lines
+    having = {group: [run.number for run in _with_group(runs, group)] for group in groups}
+    parts = [f"{group} ({listed(numbers)})" for group, numbers in having.items() if len(numbers) < len(runs)]
+    return f"Not all runs have parameters of {', '.join(parts)}." if parts else ""
 
 
-def _listed(numbers: Sequence[int]) -> str:
-    """``"#1, #3 to #5"``."""
-    parts: list[list[int]] = []
-    for number in sorted(numbers):
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    texts = [
-        f"{sign_of(part[0])} to {sign_of(part[-1])}" if len(part) > 2 else ", ".join(map(sign_of, part)) for part in parts
-    ]
-    return ", ".join(texts)
-
-
-def _packed(
-    labels: Sequence[str], cells: Mapping[str, Sequence[str]], headings: Mapping[str, str], width: int
-) -> Iterator[list[str]]:
-    """Columns, in their order, in groups that fit beside the labels."""
-    room = width - max(map(len, labels), default=0)
-    part: list[str] = []
-    taken = 0
-    for name, column in cells.items():
-        needed = 2 + max(map(len, (*column, *headings[name].split())))
-        if part and taken + needed > room:
-            yield part
-            part, taken = [], 0
-        part.append(name)
-        taken += needed
-    yield part
+def _with_group(runs: Sequence[ComparedRun], group: str) -> list[ComparedRun]:
+    return [run for run in runs if any(name.startswith(f"{group}.") for name in run.params)]
 
 
 def _parameter(run: ComparedRun, name: str, reference: ComparedRun) -> str:
@@ -163,6 +169,8 @@ def _parameter(run: ComparedRun, name: str, reference: ComparedRun) -> str:
     value, other = run.params.get(name), reference.params.get(name)
     if value is None:
         return NOTHING
+    if LONG_NUMBER.fullmatch(value):
+        return f"{float(value):.4g}"
     if len(value) <= LONGEST_VALUE:
         return value
     if other is not None and other != value and ", " in value + other:
@@ -191,6 +199,8 @@ def _difference_cells(found: tuple[Compared | None, float], *, factor: float) ->
     if not isinstance(compared, Difference):
         return NOTHING, NOTHING, NOTHING, f"({compared.reason})"
     paired = compared.paired
+    if paired.difference == Estimate(0.0, 0.0):
+        return "equal", NOTHING, NOTHING, compared.test
     value, error = factor * sign * paired.difference.value, factor * paired.difference.error
     return (
         _signed(format_value_error(value, error)),
@@ -208,7 +218,7 @@ def _matrix_cell(found: tuple[Compared | None, float]) -> str:
 def _sigma(significance: float) -> str:
     if math.isinf(significance):
         return f"{'+' if significance > 0 else '-'}∞"
-    return f"{significance:+.1f} σ"
+    return f"{round(significance, 1) + 0.0:+.1f} σ"
 
 
 def _signed(text: str) -> str:

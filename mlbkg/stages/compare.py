@@ -12,8 +12,8 @@ from mlbkg.config.schema import Tracking
 from mlbkg.report.compared_metrics import known
 from mlbkg.report.compared_runs import ComparedRun, Differences, differing
 from mlbkg.stages.compare_choice import LIMIT, Choice, choose
+from mlbkg.stages.compare_differences import differences_between
 from mlbkg.stages.compare_page import write_page
-from mlbkg.stages.compare_tests import test_differences
 from mlbkg.stages.progress import NoProgress, Progress
 from mlbkg.tracking.background import without_password
 from mlbkg.tracking.mlflow_store import sqlite_path
@@ -97,7 +97,7 @@ def compare(
         choice = Choice(runs, asked, last, limit, trials, sort, metrics, against)
         chosen = choose(store, experiment_id, choice, experiment=name)
         read(1)
-        differences = test_differences(
+        differences = differences_between(
             chosen.found, store, metric=chosen.sort, against=chosen.against, folders=_folders(store_uri), progress=told
         )
         left_out: tuple[str, ...] = ()

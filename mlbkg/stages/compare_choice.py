@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mlbkg.errors import ConfigError, MlbkgError, UnknownNameError, did_you_mean
 from mlbkg.report.compared_metrics import champions, known, most_telling
-from mlbkg.report.compared_runs import ComparedRun
+from mlbkg.report.compared_runs import BY_FOLD, ERROR, ComparedRun
 from mlbkg.tracking.query import LATEST, FoundRun, FoundRuns, TrackingStore, by_metric
 
 PROBE = 20
@@ -82,7 +82,7 @@ def compared(found: Sequence[FoundRun]) -> tuple[ComparedRun, ...]:
             number=number,
             run_id=run.run_id,
             name=_printable(run.name),
-            status=run.status,
+            status=_printable(run.tags.get("state") or run.status.lower()),
             began=run.began,
             classifier=_printable(run.tags.get("champion") or run.tags.get("backend", "")),
             metrics=run.metrics,
@@ -163,7 +163,7 @@ def _require(metric: str, names: Collection[str]) -> None:
 
 
 def _unknown_metric(metric: str, names: Collection[str]) -> UnknownNameError:
-    plain = sorted(name for name in names if "/" not in name)
+    plain = sorted(name for name in names if "/" not in name and not name.endswith((ERROR, BY_FOLD)))
     grouped = sorted(name for name in names if "/" in name)
     groups = ", ".join(dict.fromkeys(name.partition("/")[0] for name in grouped))
     return UnknownNameError(

@@ -14,7 +14,7 @@ from mlbkg.evaluation.estimates import Efficiency, Estimate, from_plain
 from mlbkg.evaluation.metrics import Roc
 from mlbkg.report.compared_figures import MOST_RUNS, ComparedCurves, draw_compared_roc, draw_compared_scores
 from mlbkg.report.compared_metrics import champions, known
-from mlbkg.report.compared_runs import ComparedRun, Difference, Differences
+from mlbkg.report.compared_runs import ComparedRun, Difference, Differences, count_of, listed, sign_of
 from mlbkg.report.compared_tables import (
     differences_table,
     everything_table,
@@ -36,7 +36,7 @@ MOST_METRICS = 6
 """That fit on the page."""
 BY_EVENT = (
     "Over events: the difference of the champions' AUC on these events, with the error of DeLong, DeLong and Clarke-Pearson "
-    "(Biometrics 44 (1988) 837), candidates of one event together. It tells whether these models differ on other events, too."
+    "(Biometrics 44 (1988) 837), candidates of one event together. It tells whether these models differ on others, too."
 )
 BY_FOLD = (
     "Over folds: the mean difference over the folds, by the corrected resampled t-test of Nadeau and Bengio (Machine "
@@ -58,8 +58,8 @@ def write_page(
     """The answer: which runs are not in the figures, and why."""
     with tempfile.TemporaryDirectory(prefix="mlbkg-compare-") as work:
         advance = progress.step("fetch curves and draw them", total=1, unit="set")
-        curves, left_out = fetch_curves(chosen.runs, store, Path(work))
-        pictures = _pictures(curves, Path(work), experiment) if curves else ()
+        curves, left_out = fetch_curves(chosen.runs, store, Path(work), against=chosen.against)
+        pictures = _pictures(curves, Path(work), experiment, against=chosen.against) if curves else ()
         advance(1)
     page = _page(chosen, differences, pictures, left_out, experiment=experiment, uri=uri)
     with atomic_write(path) as file:
@@ -68,37 +68,37 @@ def write_page(
 
 
 def fetch_curves(
-    runs: Sequence[ComparedRun], store: TrackingStore, folder: Path
+    runs: Sequence[ComparedRun], store: TrackingStore, folder: Path, *, against: int
 ) -> tuple[list[ComparedCurves], tuple[str, ...]]:
-    """Of the first runs that have some; and a sentence for each that is left out."""
-    curves: list[ComparedCurves] = []
-    left_out = []
-    for run in runs:
+    """Of run ``against`` and the first others that have some; and sentences about those that are left out."""
+    curves: dict[int, ComparedCurves] = {}
+    left_out: dict[str, list[int]] = {}
+    for run in sorted(runs, key=lambda run: (run.number != against, run.number)):
         if len(curves) == MOST_RUNS:
-            left_out.append(f"Runs from {run.sign} on are not drawn: {MOST_RUNS} to a figure. Choose others: --runs")
-            break
+            left_out.setdefault(f"there are {MOST_RUNS} to a figure (--runs chooses others)", []).append(run.number)
+            continue
         own = folder / str(run.number)
         own.mkdir()
         copy = store.artifact(run.run_id, f"{FOLDERS['.json']}/{EVALUATION}", own)
         if copy is None:
-            left_out.append(f"Run {run.sign} is not drawn: it has no {EVALUATION}")
+            left_out.setdefault(f"no {EVALUATION} there", []).append(run.number)
             continue
         try:
-            curves.append(
-                curves_of(json.loads(copy.read_text(encoding="utf-8")), name=" ".join([run.label, run.classifier]).rstrip())
-            )
+            curves[run.number] = curves_of(json.loads(copy.read_text(encoding="utf-8")), run)
         except (KeyError, TypeError, ValueError):
-            left_out.append(f"Run {run.sign} is not drawn: another version of mlbkg wrote its {EVALUATION}")
-    return curves, tuple(left_out)
+            left_out.setdefault(f"another version of mlbkg wrote {EVALUATION}", []).append(run.number)
+    sentences = (f"Not drawn: {listed(numbers)}; {reason}" for reason, numbers in left_out.items())
+    return [curves[number] for number in sorted(curves)], tuple(sentences)
 
 
-def curves_of(evaluation: Any, *, name: str) -> ComparedCurves:
+def curves_of(evaluation: Any, run: ComparedRun) -> ComparedCurves:
     """Of the champion. Raises :class:`KeyError`, :class:`TypeError` or :class:`ValueError` for what no training wrote."""
     champion = evaluation["champion"]
     (found,) = (one for one in evaluation["classifiers"] if one["name"] == champion)
     ranking, point = found["ranking"], found["working_point"]
     return ComparedCurves(
-        name=name,
+        sign=run.sign,
+        name=f"{run.label} {run.classifier}".rstrip(),
         auc=from_plain(Estimate, ranking["auc"]),
         roc=from_plain(Roc, ranking["roc"]),
         signal_efficiency=from_plain(Efficiency, point["signal_efficiency"]).value,
@@ -107,9 +107,10 @@ def curves_of(evaluation: Any, *, name: str) -> ComparedCurves:
     )
 
 
-def _pictures(curves: Sequence[ComparedCurves], folder: Path, experiment: str) -> tuple[Picture, ...]:
+def _pictures(curves: Sequence[ComparedCurves], folder: Path, experiment: str, *, against: int) -> tuple[Picture, ...]:
     caption = Caption(experiment, None)
-    roc = draw_compared_roc(curves, folder / "roc.png", caption=caption)
+    reference = next((one for one in curves if one.sign == sign_of(against)), curves[0])
+    roc = draw_compared_roc(curves, folder / "roc.png", caption=caption, reference=reference)
     scores = draw_compared_scores(curves, folder / "scores.png", caption=caption)
     return (
         Picture("Background rejected for each that is kept, over the signal efficiency", roc.read_bytes()),
@@ -136,7 +137,7 @@ def _page(
         Section("Curves", (*pictures, *notes)),
     ]
     return Page(
-        title=f"{experiment}: {len(runs)} runs side by side",
+        title=f"{experiment}: {count_of(runs)} side by side",
         about=(f"{order[0].upper()}{order[1:]}", f"Tracking store {uri}"),
         sections=sections,
         sortable=True,
@@ -171,6 +172,6 @@ def _parameters(runs: Sequence[ComparedRun], against: int) -> Iterator[Block]:
     yield from tables
     if not tables:
         yield Paragraph("No parameter differs among classifiers that all runs have.")
-    for line in only_in_some(runs):
-        yield Paragraph(line, kind="note")
+    if only_in_some(runs):
+        yield Paragraph(only_in_some(runs), kind="note")
     yield Folded("All parameters", (everything_table("parameter", runs, [run.params for run in runs]),))

@@ -21,15 +21,22 @@ Array = NDArray[np.float64]
 FEWEST = 5
 """Trials to compare with before any is pruned."""
 
-EARLIEST = 4.0
-"""Time before which no loss is compared: it says little of where a fit will end."""
+EARLIEST = 2.0
+"""Time before which no loss is compared: it says little of where a fit will end. In 40 trials of XGBoost with 277,000
+candidates the rank correlation of the loss with the final AUC is 0.2 at time 1 and 0.7 at time 2; that of the first fold's
+AUC is 0.9."""
 
-QUANTILE = 2 / 3
-"""A loss above this quantile of the other trials' at that time is behind. At late times only survivors are met, so that it is
-stricter than it seems."""
+QUANTILE = 0.6
+"""A loss above this quantile of the other trials' at that time is behind. It is stricter than it seems, because at late
+times only survivors are met: three searches of 50 trials with the HIGGS events of tests/data take 0.48 of the processor time
+of those without pruning. With the median from time 3 on they took 0.33, and two of them found nothing better than a start;
+with two thirds from time 4 on, 0.60."""
 
 LEADERS = 0.25
 """After a fold, a trial compares with the better quarter of the others."""
+
+SPREADS = 0.5
+"""By so many spreads it may be worse than these: of a fold's cost, which says more than losses, little is chance."""
 
 
 def step_at(time: float) -> int:
@@ -105,12 +112,11 @@ class Pruner:
         bar = float(np.quantile(others, QUANTILE))
         if best <= bar:
             return None
-        return (
-            f"loss {best:.5g} by time {end_of(step):g} of fold {fold}; {QUANTILE:.0%} of {len(others)} trials had {bar:.5g}"
-        )
+        had = f"{QUANTILE:.0%} of {len(others)} trials had {bar:.5g} or less"
+        return f"loss {best:.5g} by time {end_of(step):g} of fold {fold}; {had}"
 
     def behind_after_fold(self, costs: Mapping[int, float]) -> str | None:
-        """``costs``: of all folds so far. Worse than the better quarter by more than the paired spread is behind.
+        """``costs``: of all folds so far. Worse than the better quarter by half the paired spread is behind.
 
         Never after the last fold: the work is done.
         """
@@ -124,10 +130,10 @@ class Pruner:
         if len(others) < FEWEST or math.isnan(spread):
             return None
         mean, bar = float(np.mean(list(costs.values()))), float(np.quantile(others.mean(axis=1), LEADERS))
-        margin = spread * math.sqrt(2 / len(costs))
+        margin = SPREADS * spread * math.sqrt(2 / len(costs))
         if not mean - bar > margin:
             return None
-        return f"cost {mean:.5g} after {len(costs)} folds; {LEADERS:.0%} of {len(others)} trials had {bar:.5g}"
+        return f"cost {mean:.5g} after {len(costs)} folds; {LEADERS:.0%} of {len(others)} trials had {bar:.5g} or less"
 
 
 class _Fold:

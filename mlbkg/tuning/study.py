@@ -157,7 +157,6 @@ class Study:
             ThreadPoolExecutor(workers, thread_name_prefix="mlbkg-trial") as pool,
         ):
             desk = Desk(self.native, self._points, lease=lease.id)
-            desk.reap()
             desk.enqueue(starts)
             session = Session(task, desk, self._archive, Signal(deadline), pool=pool, workers=workers)
             session.work(on_trial or _ignore)

@@ -25,6 +25,7 @@ import scoring
 import selecting
 import signal_fits
 import tracking_overhead
+import tuning_pruning
 import whole_training
 from flat import write_config, write_flat
 
@@ -60,6 +61,7 @@ def measure(rows: int, turns: int, config: Path, samples: Path | None) -> Result
         "signal fits": signal_fits.main(100, turns=turns),
         "scan limits": scan_limits.main(1000, turns=turns),
         "tracking": tracking_overhead.main(rows // 250, turns=turns),
+        "pruning": {tuning_pruning.HIGGS.stem: tuning_pruning.main()},
         "mlbkg train": {config.stem: whole_training.main(config, samples=samples)},
     }
 
@@ -69,7 +71,9 @@ def smoke() -> Results:
         files = {name: str(Path(folder) / f"{name}.root") for name in ("signal", "background")}
         for label, path in enumerate((files["background"], files["signal"])):
             write_flat(Path(path), SMOKE_ROWS, label=label, run=label)
-        flat = whole_training.main(write_config(Path(folder) / "flat.yaml", **files, trees=5))
+        config = write_config(Path(folder) / "flat.yaml", **files, trees=5)
+        flat = whole_training.main(config)
+        pruning = tuning_pruning.main(config, trials=7, searches=1, rounds=5)
     return {
         "reading": reading.main(SMOKE_ROWS, turns=1),
         "fitting": fitting.main(SMOKE_ROWS, turns=1, n_estimators=5),
@@ -79,6 +83,7 @@ def smoke() -> Results:
         "signal fits": signal_fits.main(2, turns=1),
         "scan limits": scan_limits.main(10, turns=1),
         "tracking": tracking_overhead.main(SMOKE_ROWS, turns=1, trials=2, n_estimators=5),
+        "pruning": {"flat": pruning},
         "mlbkg train": {"flat": flat},
     }
 
@@ -112,6 +117,8 @@ def _lines(results: Results) -> Iterator[str]:
         yield line("limits of counting experiments, and five expected", f"`{name}`, the limit alone", *_compared(found))
     for name, found in results["tracking"].items():
         yield line(f"a trial, told to MLflow in {name}", "the same, told to nobody", *_compared(found))
+    for name, found in results["pruning"].items():
+        yield line(f"a search in {name}.yaml that prunes trials", "the same without", *_compared(found))
     for name, found in results["mlbkg train"].items():
         share = f"{100 * found['outside_share']:.0f} %"
         yield line(f"`mlbkg train {name}.yaml`", "its share outside the work proper", share, _used(found), "")

@@ -29,10 +29,11 @@ def test_every_benchmark_runs(tmp_path: Path) -> None:
         "signal fits": {"iminuit.cost"},
         "scan limits": {"scipy"},
         "tracking": {"sqlite"},
+        "pruning": {"flat"},
         "mlbkg train": {"flat"},
     }
     ratios = [figures["ratio"] for name in results if name != "mlbkg train" for figures in results[name].values()]
-    assert len(ratios) == 13
+    assert len(ratios) == 14
     assert min(ratios) > 0
     assert 0 < results["mlbkg train"]["flat"]["outside_share"] < 1
     assert min(figures["peak_mb"] for figures in results["selecting"].values()) > 10

@@ -1,8 +1,8 @@
 """A search that a test starts as a process of its own, and may kill.
 
-    python searching.py STORAGE LOG TRIALS [WORKERS]
+    python searching.py STORAGE LOG TRIALS WORKERS PROCESSES
 
-LOG gets a line of JSON when a trial begins, and one when it has ended.
+Begins when so many processes are ready. LOG gets a line of JSON when a trial begins, and one when it has ended.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from mlbkg.tuning.space import Choice, Range, SearchSpace
@@ -43,18 +44,14 @@ def distance(parameters: Any) -> float:
     return abs(parameters["learning_rate"] - 0.1) + abs(parameters.get("max_depth", 5) - 5)
 
 
-def main(storage: str, log: str, trials: int, workers: int) -> None:
-    def tell(what: str, attempt: Attempt) -> None:
-        line = {
-            "what": what,
-            "pid": os.getpid(),
-            "number": attempt.number,
-            "start": attempt.start,
-            "backend": attempt.backend,
-            "parameters": dict(attempt.parameters),
-        }
+def main(storage: str, log: Path, trials: int, workers: int, processes: int) -> None:
+    def append(line: dict[str, Any]) -> None:
         with open(log, "ab", buffering=0) as file:  # appends of one line are whole, whoever else appends
-            file.write(json.dumps(line).encode() + b"\n")
+            file.write(json.dumps({**line, "pid": os.getpid()}).encode() + b"\n")
+
+    def tell(what: str, attempt: Attempt) -> None:
+        point = {"backend": attempt.backend, "parameters": dict(attempt.parameters)}
+        append({"what": what, "number": attempt.number, "start": attempt.start, **point})
 
     def evaluate(attempt: Attempt) -> Outcome:
         tell("begin", attempt)
@@ -64,11 +61,15 @@ def main(storage: str, log: str, trials: int, workers: int) -> None:
         tell("end", attempt)
         return Outcome((distance(attempt.parameters),), record={"pid": os.getpid()})
 
-    study_in(storage).run(evaluate, starts=STARTS, budget=Budget(trials), workers=workers)
+    study = study_in(storage)
+    append({"what": "ready"})
+    while log.read_bytes().count(b"ready") < processes:
+        time.sleep(0.005)
+    study.run(evaluate, starts=STARTS, budget=Budget(trials), workers=workers)
 
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else 1)
+        main(sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:]))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -92,37 +92,39 @@ def test_fits_of_different_shrinkage_compare_at_equal_time(rate: float) -> None:
 
 
 def test_only_what_compares_is_compared() -> None:
-    near = [trial(number, {(0, 1.0): 0.5, (0, 2.0): 0.4}) for number in range(4)]
-    assert knowing(*near).behind_in_round(0, 0, 0.9) is None, "four others are too few"
-    assert knowing(*near, near[0]).behind_in_round(0, 0, 0.9) is None, "one is known twice"
-    five = (*near, trial(4, {(0, 1.0): 0.5}, state="pruned"))
-    assert knowing(*five).behind_in_round(0, 0, 0.9) == "loss 0.9 by time 1 of fold 0, and half of 5 trials had 0.5"
-    assert knowing(*five).behind_in_round(0, 0, 0.5) is None
-    assert knowing(*five).behind_in_round(1, 0, 0.9) is None, "folds differ"
-    assert knowing(*five).behind_in_round(0, 2, 0.9) is None, "four reached that time"
+    early, now, later = step_at(1.5), step_at(4), step_at(6)
+    near = [trial(number, {(0, 1.5): 0.6, (0, 4.0): 0.5, (0, 6.0): 0.4}) for number in range(4)]
+    assert knowing(*near).behind_in_round(0, now, 0.9) is None, "four others are too few"
+    assert knowing(*near, near[0]).behind_in_round(0, now, 0.9) is None, "one is known twice"
+    five = knowing(*near, trial(4, {(0, 1.5): 0.6, (0, 4.0): 0.5}, state="pruned"))
+    assert five.behind_in_round(0, now, 0.9) == "loss 0.9 by time 4 of fold 0; 60% of 5 trials had 0.5 or less"
+    assert five.behind_in_round(0, now, 0.5) is None
+    assert five.behind_in_round(0, early, 0.9) is None, "it is too early to say"
+    assert five.behind_in_round(1, now, 0.9) is None, "folds differ"
+    assert five.behind_in_round(0, later, 0.9) is None, "four reached that time"
     for excluded in ({"violation": (0.1,)}, {"state": "failed"}):
-        assert knowing(*near, trial(4, {(0, 1.0): 0.5}, **excluded)).behind_in_round(0, 0, 0.9) is None
+        assert knowing(*near, trial(4, {(0, 4.0): 0.5}, **excluded)).behind_in_round(0, now, 0.9) is None
 
 
 def test_a_fit_that_has_ended_is_compared_with_at_later_times() -> None:
     early = [trial(number, {(0, 1.0): 0.5}, {0: 1.0}) for number in range(5)]
-    assert knowing(*early).behind_in_round(0, 6, 0.6)
-    assert knowing(*early).behind_in_round(0, 6, 0.45) is None
+    assert knowing(*early).behind_in_round(0, step_at(8), 0.6)
+    assert knowing(*early).behind_in_round(0, step_at(8), 0.45) is None
 
 
 def test_after_a_fold_a_trial_compares_with_the_better_quarter_by_the_paired_spread() -> None:
     """Costs = trial + fold + rest, where of the better half the rest is 0.1 in two of three folds, with changing sign.
 
     By hand: 4 trials in 3 folds have 6 degrees of freedom, the sum of squares is 4 x 2 x 0.1^2, the spread 0.1155; the
-    difference of two trials after one fold is known to sqrt(2) times that, 0.163.
+    difference of two trials after one fold is known to sqrt(2) times that, 0.163, and half of it is too much.
     """
     folds = (0.0, 5.0, -3.0)
     rest = ((0.1, -0.1, 0.0), (-0.1, 0.1, 0.0))
     others = [trial(n, None, {fold: n + folds[fold] + rest[n % 2][fold] for fold in range(3)}) for n in range(8)]
     pruner = knowing(*others)
     quarter = 0.9 + 0.75 * (2.1 - 0.9)  # of 0.1, 0.9, 2.1, 2.9, ..., linear in between
-    assert pruner.behind_after_fold({0: quarter + 0.162}) is None
-    assert pruner.behind_after_fold({0: quarter + 0.164})
+    assert pruner.behind_after_fold({0: quarter + 0.081}) is None
+    assert pruner.behind_after_fold({0: quarter + 0.082})
     assert pruner.behind_after_fold({1: 20.0, 0: 20.0})
     assert pruner.behind_after_fold({0: 20.0, 1: 20.0, 2: 20.0}) is None, "it was the last fold"
     assert knowing(*others[:4]).behind_after_fold({0: 20.0}) is None

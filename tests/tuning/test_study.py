@@ -248,7 +248,7 @@ def test_trials_that_fall_behind_are_pruned_but_never_a_start(opened: Callable[.
     """The loss at any time is known: that of trial ``n`` is worse than that of all before it."""
 
     def evaluate(attempt: Attempt) -> Outcome:
-        for number in range(40):
+        for number in range(80):
             time_now = 0.1 * (number + 1)
             attempt.round(0, time_now, attempt.number + 1 / time_now)
         attempt.fold(0, float(attempt.number))
@@ -257,11 +257,11 @@ def test_trials_that_fall_behind_are_pruned_but_never_a_start(opened: Callable[.
     starts = [Start(f"start {number}", "xgboost", {"subsample": 0.1 * (number + 1)}) for number in range(6)]
     trials = run(opened(), evaluate, trials=10, starts=starts)
     assert [trial.state for trial in trials] == ["complete"] * 6 + ["pruned"] * 4
-    assert trials[6].reason == "loss 7 by time 1 of fold 0, and half of 6 trials had 3.5"
+    assert trials[6].reason == "loss 6.5 by time 2 of fold 0; 60% of 6 trials had 3.5 or less"
     assert trials[6].values is None
-    assert trials[6].losses == {(0, 1.0): 7.0, (0, 1.5): pytest.approx(6 + 1 / 1.1)}
-    assert set(trials[0].losses) == {(0, 1.0), (0, 1.5), (0, 2.0), (0, 3.0), (0, 4.0)}
-    assert trials[0].losses[0, 4.0] == pytest.approx(1 / 4)
+    assert set(trials[6].losses) == {(0, 1.0), (0, 1.5), (0, 2.0), (0, 3.0)}
+    assert trials[0].losses[0, 1.5] == pytest.approx(1 / 1.5)
+    assert trials[0].losses[0, 8.0] == pytest.approx(1 / 8)
     assert trials[0].fold_costs == {0: 0.0}
     unpruned = run(opened(prune=False, journal="unpruned"), evaluate, trials=10)
     assert {trial.state for trial in unpruned} == {"complete"}

@@ -21,8 +21,9 @@ SEARCHING = Path(__file__).with_name("searching.py")
 TRIALS = 24
 
 
-def begin(storage: str, log: Path, *, trials: int = TRIALS, workers: int = 1) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-W", "error", str(SEARCHING), storage, str(log), str(trials), str(workers)]
+def begin(storage: str, log: Path, *, trials: int = TRIALS, workers: int = 1, processes: int = 1) -> subprocess.Popen[bytes]:
+    numbers = [str(number) for number in (trials, workers, processes)]
+    command = [sys.executable, "-W", "error", str(SEARCHING), storage, str(log), *numbers]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -87,10 +88,10 @@ def test_a_study_that_is_killed_five_times_loses_nothing(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("url", "trials"), [("{}/study.journal", TRIALS), ("sqlite:///{}/study.db", 9)])
+@pytest.mark.parametrize(("url", "trials"), [("{}/study.journal", TRIALS), ("sqlite:///{}/study.db", 12)])
 def test_two_processes_share_a_study(tmp_path: Path, url: str, trials: int) -> None:
     storage, log = url.format(tmp_path), tmp_path / "log"
-    processes = [begin(storage, log, trials=trials, workers=2) for _ in range(2)]
+    processes = [begin(storage, log, trials=trials, workers=2, processes=2) for _ in range(2)]
     for process in processes:
         finish(process)
     assert len(finished(storage)) == trials

@@ -18,14 +18,14 @@ from mlbkg.evaluation.paired import FEWEST, AucByEvent, corrected_resampled_t
 from mlbkg.ntuples.files import describe, metadata
 from mlbkg.ntuples.read import read_all
 from mlbkg.report.compared_figures import MOST_RUNS
-from mlbkg.report.compared_runs import Compared, Difference, Differences, NotComparable
+from mlbkg.report.compared_metrics import known
+from mlbkg.report.compared_runs import BY_FOLD, Compared, Difference, Differences, NotComparable
 from mlbkg.samples.folds import event_index
 from mlbkg.stages.progress import Progress
 from mlbkg.stages.run_folder import FOLDERS
 from mlbkg.stages.training_files import OUT_OF_FOLD
 from mlbkg.tracking.query import FoundRun, TrackingStore
 
-BY_FOLD = "_by_fold"
 BY_EVENT = "auc"
 """The metric that has a test by event."""
 ANOTHER_BY_FOLD = ("expected_limit", "punzi")
@@ -45,7 +45,7 @@ class Ground:
     n_events: int
 
 
-def test_differences(
+def differences_between(
     found: Sequence[FoundRun],
     store: TrackingStore,
     *,
@@ -70,7 +70,7 @@ def test_differences(
         tested,
         {
             (one, other): _difference(
-                (numbered[one], numbered[other]), (scores.get(one), scores.get(other)), (steps[one], steps[other])
+                (numbered[one], numbered[other]), (scores.get(one), scores.get(other)), (steps[one], steps[other]), tested
             )
             for one, other in pairs
         },
@@ -186,6 +186,7 @@ def _difference(
     runs: tuple[FoundRun, FoundRun],
     scores: tuple[tuple[AucByEvent, int] | None, tuple[AucByEvent, int] | None],
     steps: tuple[Array, Array],
+    metric: str,
 ) -> Compared:
     reason = why_not_comparable(*runs)
     if reason is not None:
@@ -195,6 +196,6 @@ def _difference(
         return Difference(one[0].minus(other[0]), "events", one[1])
     mine, theirs = steps
     if len(mine) != len(theirs) or len(mine) < FEWEST:
-        return NotComparable("no values by fold")
+        return NotComparable(f"no {known(metric).label} by fold")
     k = len(mine)
     return Difference(corrected_resampled_t(mine - theirs, test_over_train=1 / (k - 1)), "folds", k)
