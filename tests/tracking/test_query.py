@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.entities import Metric, Param, RunTag
@@ -213,3 +214,25 @@ def test_what_a_run_is_tagged_with(client: MlflowClient, experiment: str, store:
     run = add(client, experiment, "run", began=1, auc=0.8)
     client.log_batch(run, tags=[RunTag("run_folder", "runs/a/b")])
     assert store.runs(experiment).runs[0].tags["run_folder"] == "runs/a/b"
+
+
+@pytest.mark.slow
+def test_a_server_answers_alike(server: Any, tmp_path: Path):
+    client = MlflowClient(tracking_uri=server.uri)
+    experiment = str(client.create_experiment("upsilon1s"))
+    run = add(client, experiment, "run", began=1, auc=0.8)
+    client.log_batch(run, metrics=[Metric("auc_by_fold", value, 1, step) for step, value in enumerate((0.7, 0.9))])
+    client.log_text(run, "{}", "tables/evaluation.json")
+    into = tmp_path / "into"
+    into.mkdir()
+    with reading(server.uri) as store:
+        assert store.experiment("upsilon1s") == experiment
+        assert [one.run_id for one in store.runs(experiment, order=by_metric("auc", smaller_first=True)).runs] == [run]
+        assert [one.run_id for one in store.named(experiment, run[:8])] == [run]
+        assert store.steps(run, "auc_by_fold") == (0.7, 0.9)
+        copy = store.artifact(run, "tables/evaluation.json", into)
+        assert copy is not None
+        assert copy.read_text(encoding="utf-8") == "{}"
+        assert store.artifact(run, "tables/none.json", into) is None
+        with pytest.raises(ConfigError, match="does not understand the filter"):
+            store.runs(experiment, asked="auc > 1")
