@@ -102,16 +102,20 @@ def simulated_quantity(config: Config) -> tuple[Quantity, float | None]:
     return quantity_of(config), sum(cross_sections) / produced
 
 
+def peaking_uncertainty(config: Config) -> float:
+    """Of the peaking background's rate, relative, all sources together; zero where none peaks."""
+    return in_quadrature(_peaking_effects(config.fit, config).values()) if config.fit and config.fit.peaking else 0.0
+
+
 def _fit_to_come(settings: Fit, data: TrainingData, config: Config) -> FitToCome:
     _, simulated = simulated_quantity(config)
-    own = _peaking_uncertainty(settings.peaking) if settings.peaking else 0.0
     signal = data.sample.label == 1
     return FitToCome(
         window=Window(*settings.window),
         bins=settings.bins,
         background=_background_shape(settings, data),
         signal_effects=effects_on("signal", config.systematics),
-        peaking_effects={**({PEAKING: own} if own else {}), **effects_on("peaking", config.systematics)},
+        peaking_effects=_peaking_effects(settings, config),
         shift=in_quadrature(source.mean for source in config.systematics),
         width=in_quadrature(source.width for source in config.systematics),
         confidence_level=config.limit.confidence_level,
@@ -130,6 +134,12 @@ def _sampled(settings: Fit, data: TrainingData, rows: NDArray[np.bool_]) -> Samp
 
 def _peaking_rows(settings: Fit, data: TrainingData) -> NDArray[np.bool_]:
     return data.of_samples(settings.peaking.samples if settings.peaking else ())
+
+
+def _peaking_effects(settings: Fit, config: Config) -> dict[str, float]:
+    """Nuisance -> relative change of the peaking background's rate at +1 standard deviation."""
+    own = _peaking_uncertainty(settings.peaking) if settings.peaking else 0.0
+    return {**({PEAKING: own} if own else {}), **effects_on("peaking", config.systematics)}
 
 
 def _peaking_uncertainty(peaking: Peaking) -> float:

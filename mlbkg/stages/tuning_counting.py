@@ -1,108 +1,93 @@
-"""The limit that counting candidates in the fit window would give: a quick stand-in for the fit."""
+"""The limit that counting candidates below the signal's peak would give: a quick stand-in for the fit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import gammaincc, gammainccinv, ndtri
 
 from mlbkg.config.schema import Config
 from mlbkg.evaluation.working_point import is_measured, kept, kept_events, thresholds_at
-from mlbkg.fitting.base import Window
 from mlbkg.stages.training_data import TrainingData
-from mlbkg.stages.training_fit import simulated_quantity
+from mlbkg.stages.training_fit import peaking_uncertainty, simulated_quantity
+from mlbkg.stages.tuning_yields import Yields, below_peak
 from mlbkg.tuning.figures import Ground
 from mlbkg.tuning.measured import Measured
 
 Array = NDArray[np.float64]
 CUTS = 100
-NEWTON_STEPS = 30
 
 
 @dataclass(frozen=True)
 class Counting:
-    """Without systematic uncertainties; the median without signal.
-
-    signal, smooth, peaking: ``(n,)`` weights inside the window, zero for others. unit: what all of the simulated signal is
-    in the quantity of the limit. deviations: how many standard deviations away the limit is.
+    """uncertainty: of the peaking background, relative. unit: what all of the simulated signal is in the quantity of the
+    limit. An uncertain efficiency, which is nearly the same factor at every cut, is left out.
     """
 
-    ground: Ground
-    signal: Array
-    smooth: Array
-    peaking: Array
+    yields: Yields
+    uncertainty: float
     unit: float
-    deviations: float
+    confidence_level: float
 
     @classmethod
-    def of(cls, config: Config, data: TrainingData, ground: Ground) -> Counting:
-        """Without a section ``fit``, every candidate is inside, and no background peaks."""
-        sample = data.sample
-        inside, peaks = np.ones(len(sample), dtype=bool), np.zeros(len(sample), dtype=bool)
-        if config.fit is not None:
-            inside = Window(*config.fit.window).holds(data.values_of(config.fit.variable))
-            peaks = data.of_samples(config.fit.peaking.samples if config.fit.peaking else ())
+    def of(cls, config: Config, data: TrainingData, ground: Ground, *, systematics: bool) -> Counting:
         _, simulated = simulated_quantity(config)
-        signal, smooth, peaking = (
-            np.where(rows & inside, sample.weight, 0.0) for rows in (ground.signal, ~ground.signal & ~peaks, peaks)
+        return cls(
+            yields=below_peak(config, data, ground),
+            uncertainty=peaking_uncertainty(config) if systematics else 0.0,
+            unit=float(ground.weight[ground.signal].sum()) if simulated is None else simulated,
+            confidence_level=config.limit.confidence_level,
         )
-        unit = float(sample.weight[ground.signal].sum()) if simulated is None else simulated
-        # the median of CLs without signal is where half of alpha is, Eqs. (85)-(89) of arXiv:1007.1727
-        deviations = float(ndtri(1 - (1 - config.limit.confidence_level) / 2))
-        return cls(ground, signal, smooth, peaking, unit, deviations)
 
     def measure(self, margin: Array) -> Measured:
         """At the cut with the smallest limit, which replicas share."""
         limit, threshold = self._best(margin, np.arange(len(margin)))
         passed = margin >= threshold
-        smooth, peaking = (float(weight[passed].sum()) for weight in (self.smooth, self.peaking))
-
-        def scaled(signal: Array, smooth_share: Array, peaking_share: Array) -> Array:
-            background = smooth * smooth_share + peaking * peaking_share
-            return asimov_limit(background, deviations=self.deviations) / signal
-
-        return Measured(limit, limit * self.relative(passed, scaled) / float(scaled(*np.ones((3, 1)))[0]))
+        smooth, peaking = (float(weight[passed].sum()) for weight in (self.yields.smooth, self.yields.peaking))
+        signal_share, smooth_share, peaking_share = self.yields.relative(passed, self.yields.ground.draws())
+        with np.errstate(divide="ignore"):  # a replica may keep no signal
+            replicas = self._events(smooth * smooth_share, peaking * peaking_share) / signal_share
+        return Measured(limit, limit * replicas / float(self._events(np.array(smooth), np.array(peaking))))
 
     def of_fold(self, rows: NDArray[np.intp], margin: Array) -> float:
         """``margin`` of some rows, which stand for all."""
         return self._best(margin, rows)[0]
 
-    def relative(self, passed: NDArray[np.bool_], scaled: Callable[[Array, Array, Array], Array]) -> Array:
-        """``(replicas,)``: ``scaled`` of each replica's efficiency, smooth and peaking background, relative to nominal."""
-        total = np.where(self.ground.signal, self.ground.weight, 0.0)
-        columns = [np.where(passed, weight, 0.0) for weight in (self.signal, self.smooth, self.peaking)]
-        nominal = np.array([column.sum() for column in (*columns, total)])
-        sums = self.ground.sums(*columns, total)
-        shares = np.divide(sums, nominal, out=np.ones_like(sums), where=nominal > 0)
-        return scaled(shares[:, 0] / shares[:, 3], shares[:, 1], shares[:, 2])
-
     def _best(self, margin: Array, rows: NDArray[np.intp]) -> tuple[float, float]:
-        """Smallest limit and its threshold, on rows whose yields are scaled up to all."""
-        scale = float(self.ground.weight.sum() / self.ground.weight[rows].sum())
-        signal = rows[self.ground.signal[rows]]
-        of_signal = np.isin(rows, signal, assume_unique=True)
-        levels = thresholds_at(margin[of_signal], self.ground.weight[signal], np.linspace(1, 0, CUTS, endpoint=False))
-        event_index = np.unique(self.ground.event_index[rows], return_inverse=True)[1]
-        background = (self.smooth + self.peaking)[rows]
-        below, variance = kept_events(margin, background, event_index, levels)
-        events = scale * kept(margin, self.signal[rows], levels)
-        usable = is_measured(below, variance) & (events > 0)
-        limits = np.full(len(levels), np.inf)
-        limits[usable] = asimov_limit(scale * below[usable], deviations=self.deviations) / events[usable]
+        """Smallest limit and its threshold, on rows whose yields are scaled up to all.
+
+        Cuts that keep fewer than 10 effective background events count only where none keeps more.
+        """
+        ground = self.yields.ground
+        scale = len(ground.label) / len(rows)
+        of_signal = ground.signal[rows]
+        even = np.linspace(1, 0, CUTS, endpoint=False)
+        levels = thresholds_at(margin[of_signal], ground.weight[rows][of_signal], even)
+        signal, smooth, peaking = (
+            scale * np.maximum(kept(margin, weight[rows], levels), 0.0)
+            for weight in (self.yields.signal, self.yields.smooth, self.yields.peaking)
+        )
+        event_index = np.unique(ground.event_index[rows], return_inverse=True)[1]
+        measured = is_measured(*kept_events(margin, (self.yields.smooth + self.yields.peaking)[rows], event_index, levels))
+        usable = (measured if measured.any() else np.ones_like(measured)) & (signal > 0)
+        limits = np.divide(self._events(smooth, peaking), signal, out=np.full(len(levels), np.inf), where=usable)
         best = int(np.argmin(limits))
         return self.unit * float(limits[best]), float(levels[best])
 
+    def _events(self, smooth: Array, peaking: Array) -> Array:
+        return expected_events(smooth + peaking, self.uncertainty * peaking, confidence_level=self.confidence_level)
 
-def asimov_limit(background: Array, *, deviations: float) -> Array:
-    """``(n,)``: signal that is ``deviations`` away from none where exactly ``background`` events are counted.
 
-    2 (s - b ln(1 + s/b)) = deviations^2, Eq. (62) of arXiv:1007.1727 for one bin; asymptotic, good from a few events on.
+def expected_events(background: Array, error: Array, *, confidence_level: float) -> Array:
+    """``(n,)``: upper limit of the signal where as much is counted as the ``background`` ``(n,)`` that is expected.
+
+    CLs, which for a count is the posterior of a flat prior (Helene, Nucl. Instrum. Meth. 212 (1983) 319):
+    Q(b + 1, s + b) = (1 - confidence level) Q(b + 1, b), where the incomplete gamma function Q makes counts continuous. An
+    ``error`` ``(n,)`` of the background is added in quadrature, as in Gauss's limit, in which the median without signal is
+    where half of 1 - confidence level is (Eq. (89) of arXiv:1007.1727).
     """
-    b = np.maximum(background, 1e-9)
-    s = deviations * np.sqrt(b) + deviations**2 / 2
-    for _ in range(NEWTON_STEPS):
-        s = s - (2 * (s - b * np.log1p(s / b)) - deviations**2) * (b + s) / (2 * s)
-    return np.asarray(s, dtype=np.float64)
+    level = 1 - confidence_level
+    certain = gammainccinv(background + 1, level * gammaincc(background + 1, background)) - background
+    return np.asarray(np.hypot(certain, ndtri(1 - level / 2) * error), dtype=np.float64)

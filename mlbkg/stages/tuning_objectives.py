@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,26 +14,27 @@ from numpy.typing import NDArray
 from mlbkg.classifiers.base import FittedClassifier
 from mlbkg.config.schema import Config, ExpectedLimit, WorkingPoint
 from mlbkg.evaluation.metrics import auc
-from mlbkg.evaluation.resampling import poisson_counts
 from mlbkg.stages.training_data import TrainingData
 from mlbkg.stages.training_evaluation import probability, punzi_of
 from mlbkg.stages.training_fit import scan_cuts, simulated_quantity
-from mlbkg.stages.training_scan import mass_search
-from mlbkg.stages.tuning_cost import cost_ns
+from mlbkg.stages.training_scan import MassSearch, mass_search
+from mlbkg.stages.tuning_cost import forest_of, measured_ns, predicted_ns
 from mlbkg.stages.tuning_counting import Counting
+from mlbkg.stages.tuning_masses import punzi_over_masses
+from mlbkg.stages.tuning_yields import fold_draws, in_fit_window
 from mlbkg.tuning import figures
 from mlbkg.tuning.figures import Ground
 from mlbkg.tuning.measured import Measured
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
 REPLICAS = 50
 """Behind every error of a trial: known to 10 %, and small enough to be kept with each trial."""
 CUTS = 15
 """At which a trial's expected limit is scanned; it changes little between them."""
-MASS_REPLICAS = 16
-"""Of a search over masses, each of which is the whole search again."""
-COST_ROWS = 2000
+COUNTED_ROWS, TIMED_ROWS = 300, 2000
 DIGITS = 8
+"""So many that the difference of two figures near one still tells trials apart."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +45,25 @@ class Scored:
     fitted: tuple[FittedClassifier, ...]
 
 
+Measure = Callable[[Scored], Measured]
+OfFold = Callable[[Rows, Array], float]
+
+
 @dataclass(frozen=True)
 class Objective:
     """A figure of merit on one set of events.
 
-    label, unit: for tables and figures. of_fold: the figure on the candidates of a fold alone, or a cheaper one that goes
-    the same way.
+    label, unit: for tables and figures. of_fold: of the candidates of one fold, for a quick answer while a trial runs: the
+    figure itself, or a stand-in that goes the same way. beside: more that is worth keeping with a trial.
     """
 
     name: str
     label: str
     unit: str
     larger_is_better: bool
-    measure: Callable[[Scored], Measured]
-    of_fold: Callable[[NDArray[np.intp], Array], float]
+    measure: Measure
+    of_fold: OfFold
+    beside: Callable[[Scored], Mapping[str, float]] = lambda _: {}
 
 
 Build = Callable[[Config, TrainingData], Objective]
@@ -73,53 +80,62 @@ def constraints_of(config: Config, data: TrainingData) -> tuple[Callable[[Scored
     return tuple(_missed(BUILD[name](config, data), largest) for name, largest in limits.items() if largest is not None)
 
 
-def record_of(objectives: Sequence[Objective], scored: Scored, data: TrainingData) -> dict[str, Any]:
-    """Objective -> value, error, value by fold and replicas, as plain JSON."""
-    record = {}
+def record_of(objectives: Sequence[Objective], scored: Scored) -> dict[str, Any]:
+    """Objective -> value, error, value by fold and replicas, as plain JSON; then what they have beside, by its name."""
+    record: dict[str, Any] = {}
     for objective in objectives:
         found = objective.measure(scored)
         record[objective.name] = {
             "value": found.value,
             "error": _plain(found.estimate.error),
-            "by_fold": [_plain(objective.of_fold(split.scored, scored.margin[split.scored])) for split in data.splits],
+            "by_fold": [_plain(value) for value in found.by_fold],
             "replicas": [_plain(value) for value in found.replicas],
         }
+        record |= {name: {"value": _plain(value)} for name, value in objective.beside(scored).items()}
     return record
 
 
 def measured_from(record: Mapping[str, Any], name: str) -> Measured:
     """What :func:`record_of` kept of an objective."""
-    replicas = [math.nan if value is None else value for value in record[name]["replicas"]]
-    return Measured(record[name]["value"], np.array(replicas, dtype=np.float64))
+    told = record[name]
+    by_fold = [math.nan if value is None else value for value in told["by_fold"]]
+    replicas = [math.nan if value is None else value for value in told["replicas"]]
+    return Measured(told["value"], np.array(replicas, dtype=np.float64), tuple(by_fold))
 
 
 def _auc(config: Config, data: TrainingData) -> Objective:
     ground, sample = _ground(config, data), data.sample
 
-    def of_fold(rows: NDArray[np.intp], margin: Array) -> float:
+    def of_fold(rows: Rows, margin: Array) -> float:
         return auc(margin, sample.label[rows], sample.weight[rows])
 
-    return Objective("auc", "AUC", "", True, lambda scored: figures.measure_auc(ground, scored.margin), of_fold)
+    def measure(scored: Scored) -> Measured:
+        return figures.measure_auc(ground, scored.margin)
+
+    return Objective("auc", "AUC", "", True, _with_folds(measure, of_fold, data), of_fold)
 
 
 def _background_rejection(config: Config, data: TrainingData) -> Objective:
-    ground, efficiency = _ground(config, data), config.evaluation.signal_efficiency
+    efficiency = config.evaluation.signal_efficiency
 
-    def measure(on: Ground, margin: Array) -> Measured:
+    def measure(on: Ground, margin: Array, _: Rows) -> Measured:
         return figures.measure_background_rejection(on, margin, signal_efficiency=efficiency)
 
     label = f"background rejection at {100 * efficiency:.3g} % signal efficiency"
-    return _by(ground, "background_rejection", label, "", True, measure)
+    return Objective("background_rejection", label, "", True, *_in_all_and_in_folds(measure, config, data))
 
 
 def _log_loss(config: Config, data: TrainingData) -> Objective:
-    return _by(_ground(config, data), "log_loss", "log-loss", "", False, figures.measure_log_loss)
+    def measure(on: Ground, margin: Array, _: Rows) -> Measured:
+        return figures.measure_log_loss(on, margin)
+
+    return Objective("log_loss", "log-loss", "", False, *_in_all_and_in_folds(measure, config, data))
 
 
 def _sculpting(config: Config, data: TrainingData) -> Objective:
     spectators = list(data.sample.spectators.values())
 
-    def measure(on: Ground, margin: Array, rows: NDArray[np.intp] | slice = slice(None)) -> Measured:
+    def measure(on: Ground, margin: Array, rows: Rows) -> Measured:
         return figures.measure_sculpting(
             on,
             margin,
@@ -127,86 +143,89 @@ def _sculpting(config: Config, data: TrainingData) -> Objective:
             spectators=[values[rows] for values in spectators],
         )
 
-    ground = _ground(config, data)
-    return Objective(
-        "sculpting",
-        "largest KS distance of a spectator",
-        "",
-        False,
-        lambda scored: measure(ground, scored.margin),
-        lambda rows, margin: measure(_some(ground, rows), margin, rows).value,
-    )
+    label = "largest KS distance of a spectator"
+    return Objective("sculpting", label, "", False, *_in_all_and_in_folds(measure, config, data))
 
 
 def _punzi(config: Config, data: TrainingData) -> Objective:
-    rule = punzi_of(config)
-    ground = _ground(config, data)
-    if config.scan is None:
-
-        def measure(on: Ground, margin: Array) -> Measured:
-            return figures.measure_punzi(on, margin, rule=rule)
-
-        return _by(ground, "punzi", "signal that a discovery needs (Punzi)", "events", False, measure)
     search = mass_search(data, config)
-    assert search is not None
+    if search is not None:
+        return _punzi_over_masses(search, config, data)
+    rule = punzi_of(config)
 
-    def over_masses(scored: Scored) -> Measured:
-        score, reached = probability(scored.margin), []
-        for count in poisson_counts(int(data.event_index.max()) + 1, replicas=MASS_REPLICAS, seed=config.seed):
-            signal = replace(search.signal, weight=search.signal.weight * count[data.event_index])
-            reached.append(replace(search, signal=signal).reached_by(score).punzi_fb)
-        return Measured(search.reached_by(score).punzi_fb, np.array(reached))
+    def measure(on: Ground, margin: Array, _: Rows) -> Measured:
+        return figures.measure_punzi(on, margin, rule=rule)
 
-    log_loss = _log_loss(config, data)
-    return Objective(
-        "punzi", "mean cross section that a discovery needs (Punzi)", "fb", False, over_masses, log_loss.of_fold
-    )
+    label = "signal that a discovery needs (Punzi)"
+    return Objective("punzi", label, "events", False, *_in_all_and_in_folds(measure, config, data))
+
+
+def _punzi_over_masses(search: MassSearch, config: Config, data: TrainingData) -> Objective:
+    """While a trial runs, the log-loss stands in: a fold may lack what a mass needs."""
+
+    def measure(scored: Scored) -> Measured:
+        return punzi_over_masses(search, probability(scored.margin), seed=config.seed)
+
+    label = "mean cross section that a discovery needs (Punzi)"
+    return Objective("punzi", label, "fb", False, measure, _log_loss(config, data).of_fold)
 
 
 def _expected_limit(config: Config, data: TrainingData) -> Objective:
-    """Through the fit; for pruning, and for the replicas' yields, by the counting formula."""
-    counting = Counting.of(config, data, _ground(config, data))
-    point = WorkingPoint(expected_limit=_wanted(config).model_copy(update={"points": CUTS}))
+    """Through the fit; the counting formula stands in for a fold.
+
+    In replicas and folds the cut is that of all events. Its limit changes as its parts do: without systematic
+    uncertainties as the root of the smooth background, what these add in quadrature as the peaking background, both over
+    the efficiency.
+    """
+    quantity, _ = simulated_quantity(config)
+    wanted = _wanted(config)
+    point = WorkingPoint(expected_limit=wanted.model_copy(update={"points": CUTS}))
     at_cuts = config.model_copy(update={"selection": config.selection.model_copy(update={"working_point": point})})
+    ground = _ground(config, data)
+    yields, counting = in_fit_window(config, data, ground), _counting(config, data)
 
     def measure(scored: Scored) -> Measured:
         score = probability(scored.margin)
         scan = scan_cuts(score, data, at_cuts, marked=())
         limit, statistical = float(scan.optimised[scan.best]), float(scan.statistical_limit[scan.best])
         systematic = math.sqrt(max(limit**2 - statistical**2, 0.0))
+        draws = chain(ground.draws(), fold_draws(data))
+        signal, smooth, peaking = yields.relative(score >= scan.threshold[scan.best], draws)
+        with np.errstate(divide="ignore"):  # a draw may keep no signal
+            drawn = np.hypot(statistical * np.sqrt(smooth), systematic * peaking) / signal
+        return Measured(limit, drawn[:REPLICAS], tuple(drawn[REPLICAS:].tolist()))
 
-        def scaled(signal: Array, smooth: Array, peaking: Array) -> Array:
-            """The statistical part goes with the root of the background below the peak, the rest with what peaks."""
-            return np.hypot(statistical * np.sqrt(smooth), systematic * peaking) / signal
-
-        return Measured(limit, counting.relative(score >= scan.threshold[scan.best], scaled))
-
-    quantity, _ = simulated_quantity(config)
-    return Objective(
-        "expected_limit", f"expected limit on {quantity.symbol}", quantity.unit, False, measure, counting.of_fold
-    )
+    label = f"expected limit on {quantity.symbol}"
+    return Objective("expected_limit", label, quantity.unit, False, measure, counting.of_fold)
 
 
 def _counting_limit(config: Config, data: TrainingData) -> Objective:
-    counting = Counting.of(config, data, _ground(config, data))
+    counting = _counting(config, data)
     quantity, _ = simulated_quantity(config)
 
     def measure(scored: Scored) -> Measured:
         return counting.measure(scored.margin)
 
-    label = f"expected limit on {quantity.symbol}, counting"
-    return Objective("counting_limit", label, quantity.unit, False, measure, counting.of_fold)
+    label = f"expected limit on {quantity.symbol}, by counting"
+    of_fold = counting.of_fold
+    return Objective("counting_limit", label, quantity.unit, False, _with_folds(measure, of_fold, data), of_fold)
 
 
 def _cost(config: Config, data: TrainingData) -> Objective:
-    """Exact: a forest takes as long on other events."""
-    features = data.sample.features[:COST_ROWS]
+    """Exact: a forest has the same size for other events. For a fold, whose model is not told, the log-loss stands in."""
+    as_they_come = _typical(data.sample.weight, COUNTED_ROWS)
+    counted, timed = data.sample.features[as_they_come], data.sample.features[_typical(data.sample.weight, TIMED_ROWS)]
 
     def measure(scored: Scored) -> Measured:
-        value = cost_ns(scored.fitted, features)
-        return Measured(value, np.full(REPLICAS, value))
+        by_fold = [predicted_ns(forest_of(fitted), counted) for fitted in scored.fitted]
+        value = float(np.mean(by_fold))
+        return Measured(value, np.full(REPLICAS, value), tuple(by_fold))
 
-    return Objective("cost", "cost of a prediction", "ns", False, measure, _log_loss(config, data).of_fold)
+    def by_the_clock(scored: Scored) -> dict[str, float]:
+        return {"cost_measured": measured_ns([forest_of(fitted) for fitted in scored.fitted], timed)}
+
+    of_fold = _log_loss(config, data).of_fold
+    return Objective("cost", "cost of a prediction", "ns", False, measure, of_fold, by_the_clock)
 
 
 BUILD: Mapping[str, Build] = {
@@ -221,18 +240,27 @@ BUILD: Mapping[str, Build] = {
 }
 
 
-def _by(
-    ground: Ground, name: str, label: str, unit: str, larger_is_better: bool, measure: Callable[[Ground, Array], Measured]
-) -> Objective:
-    """A figure that a fold has, too."""
-    return Objective(
-        name,
-        label,
-        unit,
-        larger_is_better,
-        lambda scored: measure(ground, scored.margin),
-        lambda rows, margin: measure(_some(ground, rows), margin).value,
-    )
+def _in_all_and_in_folds(
+    measure: Callable[[Ground, Array, Rows], Measured], config: Config, data: TrainingData
+) -> tuple[Measure, OfFold]:
+    """Of a figure that a fold has, too. ``measure``: on these rows."""
+    ground = _ground(config, data)
+
+    def in_all(scored: Scored) -> Measured:
+        return measure(ground, scored.margin, np.arange(len(data.sample)))
+
+    def of_fold(rows: Rows, margin: Array) -> float:
+        return measure(_some(ground, rows), margin, rows).value
+
+    return _with_folds(in_all, of_fold, data), of_fold
+
+
+def _with_folds(measure: Measure, of_fold: OfFold, data: TrainingData) -> Measure:
+    def measured(scored: Scored) -> Measured:
+        by_fold = [of_fold(split.scored, scored.margin[split.scored]) for split in data.splits]
+        return replace(measure(scored), by_fold=tuple(by_fold))
+
+    return measured
 
 
 def _ground(config: Config, data: TrainingData) -> Ground:
@@ -240,10 +268,21 @@ def _ground(config: Config, data: TrainingData) -> Ground:
     return Ground(sample.label, sample.weight, data.event_index, replicas=REPLICAS, seed=config.seed)
 
 
-def _some(ground: Ground, rows: NDArray[np.intp]) -> Ground:
-    """Some rows, whose own replicas nobody asks for."""
+def _some(ground: Ground, rows: Rows) -> Ground:
+    """Some rows, which stand for all; their own replicas nobody asks for."""
     event_index = np.unique(ground.event_index[rows], return_inverse=True)[1]
-    return replace(ground, label=ground.label[rows], weight=ground.weight[rows], event_index=event_index, replicas=2)
+    weight = ground.weight[rows] * (len(ground.weight) / len(rows))
+    return replace(ground, label=ground.label[rows], weight=weight, event_index=event_index, replicas=2)
+
+
+def _counting(config: Config, data: TrainingData) -> Counting:
+    return Counting.of(config, data, _ground(config, data), systematics=_wanted(config).systematics)
+
+
+def _typical(weight: Array, n: int) -> Rows:
+    """Rows of each sample as often as its weight says, so that they stand for candidates as they come."""
+    reached = np.cumsum(np.maximum(weight, 0.0))
+    return np.asarray(np.searchsorted(reached, reached[-1] * (np.arange(n) + 0.5) / n), dtype=np.intp)
 
 
 def _wanted(config: Config) -> ExpectedLimit:

@@ -29,7 +29,7 @@ class Search:
     def evaluate(self, attempt: Attempt) -> Outcome:
         """Folds one after the other, each told to ``attempt``, which may end the trial."""
         scored = self._cross_fit(attempt)
-        record = record_of(self.objectives, scored, self.data)
+        record = record_of(self.objectives, scored)
         return Outcome(
             values=tuple(record[objective.name]["value"] for objective in self.objectives),
             violation=tuple(constraint(scored) for constraint in self.constraints),

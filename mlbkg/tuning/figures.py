@@ -6,7 +6,7 @@ therefore fluctuate together, and the replicas of their difference know what rea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,9 @@ from mlbkg.evaluation.metrics import auc, log_loss, threshold_at
 from mlbkg.evaluation.resampling import RankingReplicas, poisson_counts, quantile_edges, ranking_replicas
 from mlbkg.evaluation.working_point import ByPunzi, find_threshold, punzi_s_min
 from mlbkg.tuning.measured import Measured
+
+Draw = NDArray[np.uint8]
+"""``(n_events,)``: how often each event counts."""
 
 SHAPE_BINS = 200
 """Of equal background, in which shapes before and after a cut are compared."""
@@ -36,10 +39,13 @@ class Ground:
     def signal(self) -> NDArray[np.bool_]:
         return np.asarray(self.label == 1)
 
-    def sums(self, *columns: Array) -> Array:
-        """``(replicas, k)``: sums of ``k`` columns ``(n,)`` over the rows of each replica."""
+    def draws(self) -> Iterator[Draw]:
+        """How often each event is in each replica."""
+        return poisson_counts(int(self.event_index.max()) + 1, replicas=self.replicas, seed=self.seed)
+
+    def sums(self, draws: Iterable[Draw], *columns: Array) -> Array:
+        """``(d, k)``: sums of ``k`` columns ``(n,)`` over the rows, each event as often as each of ``d`` draws says."""
         per_event = np.stack([np.bincount(self.event_index, weights=column) for column in columns])
-        draws = poisson_counts(per_event.shape[1], replicas=self.replicas, seed=self.seed)
         return np.stack([per_event @ count for count in draws])
 
 
@@ -62,7 +68,7 @@ def measure_log_loss(ground: Ground, margin: Array) -> Measured:
     signal, weight = ground.signal, ground.weight
     loss = weight * np.logaddexp(0.0, np.where(signal, -margin, margin))
     loss_s, loss_b, weight_s, weight_b = ground.sums(
-        *(np.where(rows, column, 0.0) for column in (loss, weight) for rows in (signal, ~signal))
+        ground.draws(), *(np.where(rows, column, 0.0) for column in (loss, weight) for rows in (signal, ~signal))
     ).T
     value = log_loss(margin, ground.label, balanced(weight, ground.label))
     return Measured(value, (loss_s / weight_s + loss_b / weight_b) / 2)
@@ -85,25 +91,29 @@ def measure_sculpting(ground: Ground, margin: Array, *, signal_efficiency: float
     """Largest distance of any spectator's distribution in the background that passes to that in all of it.
 
     Kolmogorov and Smirnov's, on 200 bins of equal background; the bin of the largest distance is the same in all replicas.
+    Spectators that no background candidate has are left out.
     """
     signal, weight = ground.signal, ground.weight
     threshold = threshold_at(margin[signal], weight[signal], efficiency=signal_efficiency)
     found = []
     for values in spectators:
         there = ~signal & np.isfinite(values)
+        if not there.any():
+            continue
         passed = there & (margin >= threshold)
         edges = quantile_edges(values[there], SHAPE_BINS)
         at = _furthest(np.digitize(values, edges), there, passed, weight)
         low = np.digitize(values, edges) <= at
         columns = [np.where(rows, weight, 0.0) for rows in (passed & low, passed, there & low, there)]
         found.append(at_cut(ground, columns, lambda a, b, c, d: np.abs(a / b - c / d)))
-    return max(found, key=lambda measured: measured.value)
+    return max(found, key=lambda measured: measured.value, default=Measured(0.0, np.zeros(ground.replicas)))
 
 
 def at_cut(ground: Ground, columns: list[Array], figure: Callable[..., Array]) -> Measured:
     """``figure`` of the sums of ``columns``, over all rows and in each replica."""
     totals = [np.array([column.sum()]) for column in columns]
-    return Measured(float(figure(*totals)[0]), figure(*ground.sums(*columns).T))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a replica may keep nothing
+        return Measured(float(figure(*totals)[0]), figure(*ground.sums(ground.draws(), *columns).T))
 
 
 def _furthest(bins: NDArray[np.intp], there: NDArray[np.bool_], passed: NDArray[np.bool_], weight: Array) -> int:

@@ -15,10 +15,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Measured:
-    """``replicas``: ``(r,)``, the figure in bootstrap replicas that are the same for everything measured on these events."""
+    """``replicas``: ``(r,)``, the figure in bootstrap replicas that are the same for everything measured on these events.
+
+    by_fold: the figure on the events of each fold alone; empty where nobody asked.
+    """
 
     value: float
     replicas: Array
+    by_fold: tuple[float, ...] = ()
 
     @property
     def estimate(self) -> Estimate:

@@ -54,7 +54,7 @@ def test_each_tells_a_good_classifier_from_a_poor_one(analysis: tuple[Config, Tr
 def test_record_holds_what_was_measured(analysis: tuple[Config, TrainingData, list[Scored]]) -> None:
     config, data, (good, _) = analysis
     objectives = objectives_of(config, data, names=["auc", "sculpting", "cost"])
-    record = record_of(objectives, good, data)
+    record = record_of(objectives, good)
     for objective in objectives:
         direct, kept = objective.measure(good), measured_from(record, objective.name)
         assert kept.value == direct.value
