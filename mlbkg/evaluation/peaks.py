@@ -81,9 +81,10 @@ def interpolate(known: Array, values: Array, wanted: Array) -> Array:
     """
     if len(known) == 1:
         return np.repeat(values, len(wanted), axis=0)
-    if known.shape[1] == 1:
-        return _on_a_line(known[:, 0], values, wanted[:, 0])
-    return _on_a_plane(known, values, wanted)
+    on_a_line = known.shape[1] == 1
+    found = _on_a_line(known[:, 0], values, wanted[:, 0]) if on_a_line else _on_a_plane(known, values, wanted)
+    # rounding would make a negative efficiency of none
+    return np.clip(found, np.fmin.reduce(values), np.fmax.reduce(values))
 
 
 def _on_a_line(known: Array, values: Array, wanted: Array) -> Array:

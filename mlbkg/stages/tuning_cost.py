@@ -20,8 +20,8 @@ Rows = NDArray[np.float32]
 
 NS_PER_TREE, NS_PER_DECISION, NS_PER_NODE = 3.0, 3.3, 0.065
 """Of ONNX Runtime 1.32 on one thread: least squares to 19 models of 50 to 1,000 trees with 4 to 200 leaves, x86-64, 2026,
-which they meet to 5 %. Another machine has other numbers and, nearly, the same ratios; a clock would give each run of a study,
-and each of the machines that share one, another answer."""
+which they meet to 5 %. Another machine has other numbers and, nearly, the same ratios; a clock would give each run of a
+study, and each of the machines that share one, another answer."""
 TURNS = 5
 
 

@@ -114,6 +114,14 @@ def test_never_beyond_the_range():
     for axes in (1, 2):
         known, values = random.random((25, axes)), random.random(25)
         found = interpolate(known, values, 3 * random.random((500, axes)) - 1)
-        assert values.min() - 1e-12 <= found.min()
-        assert found.max() <= values.max() + 1e-12
+        assert values.min() <= found.min()
+        assert found.max() <= values.max()
         assert interpolate(known, values, known) == pytest.approx(values)
+
+
+def test_nothing_between_zeros_is_negative():
+    """SciPy's own curve through these is -1e-16 somewhere, and a cross section over such an efficiency a huge gain."""
+    known, values = np.arange(1.0, 5.0)[:, None], np.array([0.0, 0.48, 0.9, 0.0])
+    found = interpolate(known, np.stack([values, 0 * values], axis=1), np.linspace(1, 4, 15)[:, None])
+    assert (found >= 0).all()
+    assert (found[:, 1] == 0).all()

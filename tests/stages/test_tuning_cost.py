@@ -61,7 +61,7 @@ def test_equal_values_go_where_the_library_sends_them(op: str) -> None:
 
 @pytest.mark.parametrize("backend", ["xgboost", "lightgbm", "hist_gradient_boosting"])
 def test_leaves_that_are_reached_are_the_librarys(backend: str) -> None:
-    """Leaves cannot be told apart by fewer questions than their entropy has bits (Shannon), nor asked more than the depth."""
+    """Leaves cannot be told apart by fewer questions than their entropy has bits (Shannon)."""
     classifier = fitted(backend, n_estimators=6, max_depth=4)
     X = rows(3000, seed=2).X
     leaves = classifier.predict_leaves(X)

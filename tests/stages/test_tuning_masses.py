@@ -72,25 +72,25 @@ def experiment(*, seed: int, one_cut: bool = False) -> tuple[MassSearch, Array]:
     ), score
 
 
-@pytest.mark.parametrize("one_cut", [False, True], ids=["per window", "one cut"])
-def test_errors_are_those_of_repeated_experiments(one_cut: bool) -> None:
+def test_errors_are_those_of_repeated_experiments() -> None:
     """Of a value, and of the difference to a score that is smeared."""
     values, errors = [], []
-    for seed in range(30):
-        search, score = experiment(seed=seed, one_cut=one_cut)
+    for seed in range(15):
+        search, score = experiment(seed=seed)
         smeared = score + np.random.default_rng(100 + seed).normal(0, 0.7, len(score))
         best, other = punzi_over_masses(search, score, seed=3), punzi_over_masses(search, smeared, seed=3)
         values.append((best.value, other.value - best.value))
         errors.append((best.estimate.error, other.minus(best).error))
     spread, told = np.std(values, axis=0, ddof=1), np.sqrt(np.mean(np.square(errors), axis=0))
-    # 30 experiments know their spread to 13 %; the bootstrap of a minimum errs to the safe side
-    assert (told > 0.8 * spread).all()
+    # 15 experiments know their spread to 19 %; the bootstrap of a minimum errs to the safe side
+    assert (told > 0.7 * spread).all()
     assert (told < 1.8 * spread).all()
-    assert (np.mean(values, axis=0) > 3 * told / np.sqrt(30)).all()
+    assert (np.mean(values, axis=0) > 3 * told / np.sqrt(15)).all()
 
 
-def test_folds_stand_for_all() -> None:
-    search, score = experiment(seed=1)
+@pytest.mark.parametrize("one_cut", [False, True], ids=["per window", "one cut"])
+def test_folds_stand_for_all(one_cut: bool) -> None:
+    search, score = experiment(seed=1, one_cut=one_cut)
     found = punzi_over_masses(search, score, seed=3)
     assert found.value == search.reached_by(score).punzi_fb
     assert len(found.by_fold) == FOLDS

@@ -208,6 +208,7 @@ def test_what_an_analyst_looks_for_is_there(browser: Browser, logged: Logged) ->
     the_two_compared(browser, logged)
     the_run(browser, logged)
     the_registered_model(browser, logged)
+    assert browser.page.url.startswith(browser.address), "nothing led elsewhere"
 
 
 def the_trainings_with_their_figures_and_the_study(browser: Browser, logged: Logged) -> None:
