@@ -107,6 +107,17 @@ def poisson_counts(n_events: int, *, replicas: int, seed: int) -> Iterator[NDArr
         yield table[generator.integers(0, 2**16, size=n_events, dtype=np.uint16)]
 
 
+def one_by_one(count: NDArray[np.uint8], event_index: Events) -> tuple[NDArray[np.intp], Events]:
+    """Rows of a replica, each as often as ``count`` ``(n_events,)`` says, and their events; copies are events of their own.
+
+    For figures that are more than sums of weights: weights stay what they are, and so do effective numbers of events.
+    """
+    times = count[event_index].astype(np.intp)
+    rows = np.repeat(np.arange(len(event_index)), times)
+    copy = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+    return rows, event_index[rows] + copy * len(count)
+
+
 def binned_sums(cell: NDArray[np.intp], value: Array, n_cells: int) -> Array:
     """``(n_cells,)``: sum of ``value`` per cell."""
     return np.asarray(np.bincount(cell, weights=value, minlength=n_cells), dtype=np.float64)

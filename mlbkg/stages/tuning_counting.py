@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincc, gammainccinv, ndtri
 
 from mlbkg.config.schema import Config
-from mlbkg.evaluation.working_point import is_measured, kept, kept_events, thresholds_at
+from mlbkg.evaluation.working_point import MINIMUM_EFFECTIVE_BACKGROUND, thresholds_at
 from mlbkg.stages.training_data import TrainingData
 from mlbkg.stages.training_fit import peaking_uncertainty, simulated_quantity
 from mlbkg.stages.tuning_yields import Yields, below_peak
-from mlbkg.tuning.figures import Ground
+from mlbkg.tuning.figures import Draw, Ground, is_known, smallest
 from mlbkg.tuning.measured import Measured
 
 Array = NDArray[np.float64]
@@ -42,42 +44,25 @@ class Counting:
         )
 
     def measure(self, margin: Array) -> Measured:
-        """At the cut with the smallest limit, which replicas share."""
-        limit, threshold = self._best(margin, np.arange(len(margin)))
-        passed = margin >= threshold
-        smooth, peaking = (float(weight[passed].sum()) for weight in (self.yields.smooth, self.yields.peaking))
-        signal_share, smooth_share, peaking_share = self.yields.relative(passed, self.yields.ground.draws())
-        with np.errstate(divide="ignore"):  # a replica may keep no signal
-            replicas = self._events(smooth * smooth_share, peaking * peaking_share) / signal_share
-        return Measured(limit, limit * replicas / float(self._events(np.array(smooth), np.array(peaking))))
+        """At the cut with the smallest limit; each replica looks for its own."""
+        return self._smallest(self.yields, margin, self.yields.ground.all_and_draws())
 
     def of_fold(self, rows: NDArray[np.intp], margin: Array) -> float:
         """``margin`` of some rows, which stand for all."""
-        return self._best(margin, rows)[0]
+        some = self.yields.part(rows)
+        return self._smallest(some, margin, islice(some.ground.all_and_draws(), 1)).value
 
-    def _best(self, margin: Array, rows: NDArray[np.intp]) -> tuple[float, float]:
-        """Smallest limit and its threshold, on rows whose yields are scaled up to all.
-
-        Cuts that keep fewer than 10 effective background events count only where none keeps more.
-        """
-        ground = self.yields.ground
-        scale = len(ground.label) / len(rows)
-        of_signal = ground.signal[rows]
-        even = np.linspace(1, 0, CUTS, endpoint=False)
-        levels = thresholds_at(margin[of_signal], ground.weight[rows][of_signal], even)
-        signal, smooth, peaking = (
-            scale * np.maximum(kept(margin, weight[rows], levels), 0.0)
-            for weight in (self.yields.signal, self.yields.smooth, self.yields.peaking)
+    def _smallest(self, yields: Yields, margin: Array, draws: Iterable[Draw]) -> Measured:
+        """Cuts that keep fewer than 10 effective background events count only where none keeps more."""
+        signal, weight = yields.ground.signal, yields.ground.weight
+        levels = thresholds_at(margin[signal], weight[signal], np.linspace(1, 0, CUTS, endpoint=False))
+        kept = yields.kept(draws, margin, levels)
+        background, error = kept.smooth + kept.peaking, self.uncertainty * kept.peaking
+        events = (
+            self.unit * expected_events(background, error, confidence_level=self.confidence_level) / weight[signal].sum()
         )
-        event_index = np.unique(ground.event_index[rows], return_inverse=True)[1]
-        measured = is_measured(*kept_events(margin, (self.yields.smooth + self.yields.peaking)[rows], event_index, levels))
-        usable = (measured if measured.any() else np.ones_like(measured)) & (signal > 0)
-        limits = np.divide(self._events(smooth, peaking), signal, out=np.full(len(levels), np.inf), where=usable)
-        best = int(np.argmin(limits))
-        return self.unit * float(limits[best]), float(levels[best])
-
-    def _events(self, smooth: Array, peaking: Array) -> Array:
-        return expected_events(smooth + peaking, self.uncertainty * peaking, confidence_level=self.confidence_level)
+        known = is_known(background, kept.variance, at_least=MINIMUM_EFFECTIVE_BACKGROUND)
+        return smallest(events, kept.efficiency, known)
 
 
 def expected_events(background: Array, error: Array, *, confidence_level: float) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbkg.errors import EmptySampleError
-from mlbkg.evaluation.resampling import poisson_counts
+from mlbkg.evaluation.resampling import one_by_one, poisson_counts
 from mlbkg.stages.training_scan import MassSearch
 from mlbkg.tuning.measured import Measured
 
@@ -28,7 +28,7 @@ def punzi_over_masses(search: MassSearch, score: Array, *, seed: int) -> Measure
     """The mean over the hypotheses, fb. ``score``: as of :meth:`MassSearch.reached_by`."""
     event_index, splits = search.data.event_index, search.data.splits
     replicas = [
-        _among(search, score, *_one_by_one(count, event_index))
+        _among(search, score, *one_by_one(count, event_index))
         for count in poisson_counts(int(event_index.max()) + 1, replicas=REPLICAS, seed=seed)
     ]
     by_fold = [
@@ -45,14 +45,3 @@ def _among(search: MassSearch, score: Array, rows: Rows, event_index: NDArray[np
         return replace(search, data=data, signal=signal, values=search.values[rows]).reached_by(score[rows]).punzi_fb
     except EmptySampleError:
         return math.nan
-
-
-def _one_by_one(count: NDArray[np.uint8], event_index: NDArray[np.int64]) -> tuple[Rows, NDArray[np.int64]]:
-    """Rows of a replica, each as often as ``count`` ``(n_events,)`` says, and their events. Copies are events of their own.
-
-    Weights stay what they are, and so do effective numbers: a window takes as much background to be known as ever.
-    """
-    times = count[event_index].astype(np.intp)
-    rows = np.repeat(np.arange(len(event_index)), times)
-    copy = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
-    return rows, event_index[rows] + copy * len(count)

@@ -5,23 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlbkg.classifiers.base import FittedClassifier
-from mlbkg.config.schema import Config, ExpectedLimit, WorkingPoint
+from mlbkg.config.schema import Config, ExpectedLimit
 from mlbkg.evaluation.metrics import auc
 from mlbkg.stages.training_data import TrainingData
 from mlbkg.stages.training_evaluation import probability, punzi_of
-from mlbkg.stages.training_fit import scan_cuts, simulated_quantity
+from mlbkg.stages.training_fit import simulated_quantity
 from mlbkg.stages.training_scan import MassSearch, mass_search
 from mlbkg.stages.tuning_cost import forest_of, measured_ns, predicted_ns
 from mlbkg.stages.tuning_counting import Counting
+from mlbkg.stages.tuning_fit_limit import FitLimit
 from mlbkg.stages.tuning_masses import punzi_over_masses
-from mlbkg.stages.tuning_yields import fold_draws, in_fit_window
 from mlbkg.tuning import figures
 from mlbkg.tuning.figures import Ground
 from mlbkg.tuning.measured import Measured
@@ -30,8 +29,6 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
 REPLICAS = 50
 """Behind every error of a trial: known to 10 %, and small enough to be kept with each trial."""
-CUTS = 15
-"""At which a trial's expected limit is scanned; it changes little between them."""
 COUNTED_ROWS, TIMED_ROWS = 300, 2000
 DIGITS = 8
 """So many that the difference of two figures near one still tells trials apart."""
@@ -171,29 +168,13 @@ def _punzi_over_masses(search: MassSearch, config: Config, data: TrainingData) -
 
 
 def _expected_limit(config: Config, data: TrainingData) -> Objective:
-    """Through the fit; the counting formula stands in for a fold.
-
-    In replicas and folds the cut is that of all events. Its limit changes as its parts do: without systematic
-    uncertainties as the root of the smooth background, what these add in quadrature as the peaking background, both over
-    the efficiency.
-    """
+    """Through the fit; while a trial runs, the counting formula stands in."""
     quantity, _ = simulated_quantity(config)
-    wanted = _wanted(config)
-    point = WorkingPoint(expected_limit=wanted.model_copy(update={"points": CUTS}))
-    at_cuts = config.model_copy(update={"selection": config.selection.model_copy(update={"working_point": point})})
-    ground = _ground(config, data)
-    yields, counting = in_fit_window(config, data, ground), _counting(config, data)
+    counting = _counting(config, data)
+    fit = FitLimit.of(config, data, _ground(config, data), wanted=_wanted(config))
 
     def measure(scored: Scored) -> Measured:
-        score = probability(scored.margin)
-        scan = scan_cuts(score, data, at_cuts, marked=())
-        limit, statistical = float(scan.optimised[scan.best]), float(scan.statistical_limit[scan.best])
-        systematic = math.sqrt(max(limit**2 - statistical**2, 0.0))
-        draws = chain(ground.draws(), fold_draws(data))
-        signal, smooth, peaking = yields.relative(score >= scan.threshold[scan.best], draws)
-        with np.errstate(divide="ignore"):  # a draw may keep no signal
-            drawn = np.hypot(statistical * np.sqrt(smooth), systematic * peaking) / signal
-        return Measured(limit, drawn[:REPLICAS], tuple(drawn[REPLICAS:].tolist()))
+        return fit.measure(probability(scored.margin))
 
     label = f"expected limit on {quantity.symbol}"
     return Objective("expected_limit", label, quantity.unit, False, measure, counting.of_fold)
@@ -250,7 +231,7 @@ def _in_all_and_in_folds(
         return measure(ground, scored.margin, np.arange(len(data.sample)))
 
     def of_fold(rows: Rows, margin: Array) -> float:
-        return measure(_some(ground, rows), margin, rows).value
+        return measure(replace(ground.part(rows), replicas=2), margin, rows).value
 
     return _with_folds(in_all, of_fold, data), of_fold
 
@@ -266,13 +247,6 @@ def _with_folds(measure: Measure, of_fold: OfFold, data: TrainingData) -> Measur
 def _ground(config: Config, data: TrainingData) -> Ground:
     sample = data.sample
     return Ground(sample.label, sample.weight, data.event_index, replicas=REPLICAS, seed=config.seed)
-
-
-def _some(ground: Ground, rows: Rows) -> Ground:
-    """Some rows, which stand for all; their own replicas nobody asks for."""
-    event_index = np.unique(ground.event_index[rows], return_inverse=True)[1]
-    weight = ground.weight[rows] * (len(ground.weight) / len(rows))
-    return replace(ground, label=ground.label[rows], weight=weight, event_index=event_index, replicas=2)
 
 
 def _counting(config: Config, data: TrainingData) -> Counting:

@@ -19,6 +19,20 @@ CENTRAL = 0.84
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Of ``d`` draws, above cuts from loose to tight, each ``(d, n_levels)``. efficiency: of the signal of the draw.
+
+    smooth_variance, variance: of the smooth and of all background, by the size of the simulation.
+    """
+
+    efficiency: Array
+    smooth: Array
+    peaking: Array
+    smooth_variance: Array
+    variance: Array
+
+
+@dataclass(frozen=True)
 class Yields:
     """signal, smooth, peaking: ``(n,)`` weights of the candidates that are counted, zero for others."""
 
@@ -27,17 +41,18 @@ class Yields:
     smooth: Array
     peaking: Array
 
-    def relative(self, passed: NDArray[np.bool_], draws: Iterable[Draw]) -> tuple[Array, Array, Array]:
-        """``(d,)`` each: efficiency, smooth and peaking background that pass, relative to those of all events.
+    def part(self, rows: NDArray[np.intp]) -> Yields:
+        """Some rows, which stand for all."""
+        scale = len(self.signal) / len(rows)
+        return Yields(self.ground.part(rows), *(scale * weight[rows] for weight in (self.signal, self.smooth, self.peaking)))
 
-        One for a kind of which nothing passes.
-        """
-        produced = np.where(self.ground.signal, self.ground.weight, 0.0)
-        columns = [np.where(passed, weight, 0.0) for weight in (self.signal, self.smooth, self.peaking)]
-        nominal = np.array([column.sum() for column in (*columns, produced)])
-        sums = self.ground.sums(draws, *columns, produced)
-        signal, smooth, peaking, all_signal = np.divide(sums, nominal, out=np.ones_like(sums), where=nominal > 0).T
-        return signal / all_signal, smooth, peaking
+    def kept(self, draws: Iterable[Draw], margin: Array, levels: Array) -> Kept:
+        """``levels``: sorted; the first keeps all signal."""
+        ground = self.ground
+        columns = (np.where(ground.signal, ground.weight, 0.0), self.signal, self.smooth, self.peaking)
+        variances = (ground.variance(self.smooth), ground.variance(self.smooth + self.peaking))
+        produced, signal, *background = ground.kept(draws, margin, levels, *columns, *variances)
+        return Kept(np.maximum(signal, 0.0) / produced[:, :1], *(np.maximum(part, 0.0) for part in background))
 
 
 def in_fit_window(config: Config, data: TrainingData, ground: Ground) -> Yields:

@@ -106,3 +106,26 @@ def test_sculpting_is_the_distance_of_kolmogorov_and_smirnov() -> None:
     assert found.value == pytest.approx(distance, abs=0.01)  # 200 bins
     alone = measure_sculpting(ground, margin, signal_efficiency=0.8, spectators=[free])
     assert alone.value < 0.1 * found.value
+
+
+def test_error_of_sculpting_is_that_of_repeated_samples() -> None:
+    """Of a value, and of the difference to a score that is smeared."""
+    values, errors = [], []
+    for seed in range(80):
+        ground, margin = sample(1500, seed=seed)
+        rng = np.random.default_rng(500 + seed)
+        spectator, smeared = rng.normal(0.3 * margin), margin + rng.normal(0, 1, len(margin))
+        best, other = (
+            measure_sculpting(ground, of, signal_efficiency=0.8, spectators=[spectator]) for of in (margin, smeared)
+        )
+        values.append((best.value, other.value - best.value))
+        errors.append((best.estimate.error, other.minus(best).error))
+    told, spread = np.sqrt(np.mean(np.square(errors), axis=0)), np.std(values, axis=0, ddof=1)
+    assert told == pytest.approx(spread, rel=0.3)  # 80 samples know their spread to 8 %
+
+
+def test_what_no_background_has_is_not_sculpted() -> None:
+    ground, margin = sample(200, seed=6)
+    nowhere = np.where(ground.label == 1, 1.0, np.nan)
+    found = measure_sculpting(ground, margin, signal_efficiency=0.8, spectators=[nowhere])
+    assert (found.value, found.estimate.error) == (0, 0)

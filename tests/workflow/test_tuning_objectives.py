@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -15,7 +14,6 @@ from mlbkg.classifiers.cross_fit import cross_fit
 from mlbkg.config.load import load
 from mlbkg.config.schema import Config, ExpectedLimit, WorkingPoint
 from mlbkg.config.tuning import Figure
-from mlbkg.evaluation.resampling import poisson_counts
 from mlbkg.limits.counting import Count, counting_interval
 from mlbkg.stages.progress import NoProgress
 from mlbkg.stages.training_data import TrainingData, load_training_data
@@ -109,21 +107,6 @@ def test_counting_limit_is_that_of_the_best_cut(analysis: tuple[Config, Training
         limits.append(np.interp(background, counts, upper) / efficiency)
     # 1e-4 nb are 100 fb, which all of the simulated signal stands for
     assert found.value == pytest.approx(100 * min(limits) / sample.weight[signal].sum(), rel=0.02)
-
-
-def test_replicas_of_the_expected_limit_are_those_of_fits_again(analysis: tuple[Config, TrainingData, list[Scored]]) -> None:
-    """Yields are propagated instead of fitted: to first order the same."""
-    config, data, (good, _) = analysis
-    told = objectives_of(config, data, names=["expected_limit"])[0].measure(good)
-    again = []
-    for count in poisson_counts(int(data.event_index.max()) + 1, replicas=12, seed=config.seed):
-        drawn = replace(data, sample=replace(data.sample, weight=data.sample.weight * count[data.event_index]))
-        again.append(objectives_of(config, drawn, names=["expected_limit"])[0].measure(good).value)
-    propagated = told.replicas[:12] / told.value
-    fitted = np.array(again) / told.value
-    # a signal that is worth sigma as a whole makes the limit a ratio of efficiencies: what is left are the events that pass
-    assert np.corrcoef(propagated, fitted)[0, 1] > 0.7
-    assert propagated.std() == pytest.approx(fitted.std(), rel=0.5)
 
 
 def test_constraints_say_by_how_much_they_are_missed(analysis: tuple[Config, TrainingData, list[Scored]]) -> None:
