@@ -112,14 +112,17 @@ def log_study(config: Path) -> str:
 
 
 @pytest.fixture
-def logged(small_analysis: Callable[..., Path]) -> Logged:
-    results = []
+def logged(small_analysis: Callable[..., Path], tmp_path: Path) -> Logged:
+    """The store's address is absolute: MLflow keeps the first database of a process by its address."""
+    results, uri = [], f"sqlite:///{tmp_path}/mlflow.db"
     for trees, depth in ((8, 2), (40, 5)):
-        config = small_analysis(classifiers=CLASSIFIERS.format(trees=trees, depth=depth))
+        config = small_analysis(
+            classifiers=CLASSIFIERS.format(trees=trees, depth=depth), replace={"sqlite:///mlflow.db": uri}
+        )
         results.append(train(config, workers=1))
     assert all(result.tracking_failure is None for result in results)
     return Logged(
-        experiment=re.findall(r"experiments/(\d+)", address_of("sqlite:///mlflow.db", "small"))[0],
+        experiment=re.findall(r"experiments/(\d+)", address_of(uri, "small"))[0],
         ids=tuple(str(result.mlflow_run_id) for result in results),
         names=tuple(f"{result.run.name[-6:]} xgboost" for result in results),
         auc=tuple(result.trained.best.ranking.auc.value for result in results),
