@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbkg.errors import MlbkgError
+from mlbkg.export.ensemble import ML_DOMAIN, attributes_of, is_forest
 from mlbkg.export.metadata import PREFIX, ModelMetadata
-from mlbkg.export.onnx import ENSEMBLE, ML_DOMAIN, attributes_of
 
 MANIFEST = "manifest.json"
 MAX_BYTES = 512 * 2**20
@@ -98,7 +98,7 @@ def open_model(path: Path) -> LoadedModel:
         metadata=metadata,
         n_features=width,
         takes_fold="fold" in inputs,
-        forests=tuple(_size(node, path) for node in model.graph.node if node.op_type == ENSEMBLE),
+        forests=tuple(_size(node, path) for node in model.graph.node if is_forest(node)),
         opsets={entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from mlbkg.errors import MlbkgError
 from mlbkg.evaluation.threshold_curve import ThresholdCurve
+from mlbkg.export.forest import Output
 
 FORMAT = 1
 """Raised when a file's meaning changes; older programs then refuse it."""
@@ -60,8 +61,10 @@ class WorkingPointInfo:
 class ModelMetadata:
     """features: in the order of the input. n_folds, salt, event_id: with these the fold of an event is computed anew.
 
-    class_prior: share of signal in the training weights, which the probability refers to. config: the resolved config, as
-    plain JSON values. data_fingerprints: sample -> hash of what was trained on. versions: package -> version.
+    class_prior: share of signal in the training weights, which the probability refers to; None where that is not known.
+    config: the resolved config, as plain JSON values. data_fingerprints: sample -> hash of what was trained on. versions:
+    package -> version. output: what the model answers with. origin: what an imported model was made from; empty for one
+    that was trained here, and such a file says neither.
     """
 
     analysis: str
@@ -72,10 +75,12 @@ class ModelMetadata:
     salt: str
     event_id: tuple[str, ...]
     working_points: tuple[WorkingPointInfo, ...]
-    class_prior: float
+    class_prior: float | None
     config: Mapping[str, Any]
     data_fingerprints: Mapping[str, str]
     versions: Mapping[str, str]
+    output: Output = "logistic"
+    origin: str = ""
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -89,6 +94,7 @@ class ModelMetadata:
         """Property -> text, sorted. ``analysis``, ``title``, ``backend``, ``salt`` are bare text, the others JSON."""
         points = [point.to_plain() for point in self.working_points]
         plain = {**asdict(self), "working_points": points, "config_sha256": self.config_sha256, "format": FORMAT}
+        plain = {name: value for name, value in plain.items() if name not in _OPTIONAL or value != _OPTIONAL[name]}
         props = {name: value if isinstance(value, str) else _json(value) for name, value in plain.items()}
         return {PREFIX + name: props[name] for name in sorted(props)}
 
@@ -130,12 +136,13 @@ def installed_versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-_TEXT = ("analysis", "title", "backend", "salt", "config_sha256")
+_TEXT = ("analysis", "title", "backend", "salt", "config_sha256", "output", "origin")
 _FIELDS = (*ModelMetadata.__dataclass_fields__, "config_sha256", "format")
+_OPTIONAL = {"output": "logistic", "origin": ""}
 
 
 def _parsed(props: Mapping[str, str]) -> dict[str, Any]:
-    texts = {name: props[PREFIX + name] for name in _FIELDS}
+    texts = {name: props[PREFIX + name] for name in _FIELDS if name not in _OPTIONAL or PREFIX + name in props}
     return {name: text if name in _TEXT else json.loads(text) for name, text in texts.items()}
 
 

@@ -1,7 +1,8 @@
 """Write forests as ONNX: ``model.onnx``, the mean of the folds, and ``folds.onnx``, the fold that did not see the event.
 
 Default domain opset 15 and ai.onnx.ml opset 3 in an IR 8 file, one ``TreeEnsembleRegressor`` per fold: read by ONNX Runtime
-1.15 and newer. The logistic function is a node of its own (``post_transform`` is ignored by ONNX Runtime for one target).
+1.15 and newer. The logistic function has nodes of its own, in float64: ``post_transform`` is ignored by ONNX Runtime for one
+target, and its float32 ``Sigmoid`` takes the last bits of the answer from the processor it runs on.
 
 The leaf values are added as the trained library adds them: in float32 or float64, tree by tree, the base margin first. It is
 part of the first tree's leaves, because ONNX Runtime adds ``base_values`` last. With one thread XGBoost's margins come out
@@ -15,17 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlbkg.errors import MlbkgError
+from mlbkg.export.answer import answer_constants, answer_nodes
+from mlbkg.export.ensemble import ENSEMBLE, ML_DOMAIN, attributes_of, ensemble_nodes, numbers
 from mlbkg.export.forest import Forest
 from mlbkg.export.metadata import PREFIX, ModelMetadata
 
 OPSET, ML_OPSET, IR_VERSION = 15, 3, 8
-ML_DOMAIN = "ai.onnx.ml"
-ENSEMBLE = "TreeEnsembleRegressor"
 ROWS = "candidates"
-_MODES = {"<": "BRANCH_LT", "<=": "BRANCH_LEQ"}
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,14 @@ def build_models(forests: Sequence[Forest], metadata: ModelMetadata) -> Models:
 def build_model(forests: Sequence[Forest], metadata: ModelMetadata) -> bytes:
     """Input ``input`` float32 ``[None, n_features]``; outputs ``output``, ``margin`` float32 ``[None, 1]``.
 
-    ``margin`` is the mean of the folds' log-odds, ``output`` its logistic function.
+    ``margin`` is the mean of the folds' margins, ``output`` what ``metadata.output`` makes of it.
     """
     from onnx import helper, numpy_helper
 
     nodes, margins = [], []
     for fold, forest in enumerate(forests):
         margins.append(f"margin_{fold}")
-        nodes += _ensemble(forest, "input", margins[-1])
+        nodes += ensemble_nodes(forest, "input", margins[-1])
     nodes.append(helper.make_node("Sum", margins, ["margin_sum"]))
     nodes.append(helper.make_node("Div", ["margin_sum", "n_folds"], ["margin"]))
     constants = [numpy_helper.from_array(np.array(len(forests), dtype=np.float32), "n_folds")]
@@ -91,7 +90,7 @@ def build_folds_model(forests: Sequence[Forest], metadata: ModelMetadata) -> byt
             helper.make_node("Squeeze", [f"where_{fold}", "axis_0"], [f"rows_{fold}"]),
             helper.make_node("Unsqueeze", [f"rows_{fold}", "axis_1"], [f"index_{fold}"]),
             helper.make_node("Gather", ["input", f"rows_{fold}"], [f"input_{fold}"], axis=0),
-            *_ensemble(forest, f"input_{fold}", f"margin_{fold}"),
+            *ensemble_nodes(forest, f"input_{fold}", f"margin_{fold}"),
             helper.make_node("ScatterND", [f"filled_{fold}", f"index_{fold}", f"margin_{fold}"], [filled]),
         ]
     inputs = [helper.make_tensor_value_info("fold", TensorProto.INT64, [ROWS])]
@@ -118,7 +117,7 @@ def build_leaf_model(ensemble: Any, *, n_features: int) -> bytes:
         "target_treeids": trees.tolist(),
         "target_nodeids": leaves,
         "target_ids": trees.tolist(),
-        **_numbers("target_weights", np.asarray(leaves, dtype=np.float64), is_double=is_double),
+        **numbers("target_weights", np.asarray(leaves, dtype=np.float64), is_double=is_double),
     }
     source = "exact" if is_double else "input"
     nodes = [helper.make_node("Cast", ["input"], ["exact"], to=TensorProto.DOUBLE)] if is_double else []
@@ -134,70 +133,13 @@ def build_leaf_model(ensemble: Any, *, n_features: int) -> bytes:
     return _bytes_of(helper.make_model(graph, opset_imports=_opsets(), ir_version=IR_VERSION))
 
 
-def attributes_of(node: Any) -> dict[str, Any]:
-    """Attribute -> value, as ``onnx.helper.make_node`` takes them."""
-    from onnx import helper
-
-    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-
-
-def _ensemble(forest: Forest, source: str, margin: str) -> list[Any]:
-    """``source`` float32 ``[None, n_features]`` -> ``margin`` float32 ``[None, 1]``."""
-    from onnx import TensorProto, helper
-
-    is_double = forest.precision == "float64"
-    exact = f"{margin}_input"
-    nodes = [helper.make_node("Cast", [source], [exact], to=TensorProto.DOUBLE)] if is_double else []
-    attributes = _ensemble_attributes(forest, is_double=is_double)
-    nodes.append(helper.make_node(ENSEMBLE, [exact if is_double else source], [margin], domain=ML_DOMAIN, **attributes))
-    return nodes
-
-
-def _ensemble_attributes(forest: Forest, *, is_double: bool) -> dict[str, Any]:
-    is_leaf = forest.feature < 0
-    tree = forest.tree
-    node = np.arange(forest.n_nodes) - forest.tree_offset[tree]
-    modes = np.where(is_leaf, "LEAF", _MODES[forest.op])
-    return {
-        "n_targets": 1,
-        "aggregate_function": "SUM",
-        "nodes_treeids": tree.tolist(),
-        "nodes_nodeids": node.tolist(),
-        "nodes_modes": modes.tolist(),
-        "nodes_featureids": np.where(is_leaf, 0, forest.feature).tolist(),
-        "nodes_truenodeids": np.where(is_leaf, 0, forest.left).tolist(),
-        "nodes_falsenodeids": np.where(is_leaf, 0, forest.right).tolist(),
-        "nodes_missing_value_tracks_true": (forest.missing_left & ~is_leaf).astype(int).tolist(),
-        **_numbers("nodes_values", np.where(is_leaf, 0, forest.threshold), is_double=is_double),
-        "target_treeids": tree[is_leaf].tolist(),
-        "target_nodeids": node[is_leaf].tolist(),
-        "target_ids": [0] * int(is_leaf.sum()),
-        **_numbers("target_weights", _with_base(forest)[is_leaf], is_double=is_double),
-    }
-
-
-def _with_base(forest: Forest) -> NDArray[Any]:
-    kind = np.dtype(forest.precision)
-    value = forest.value.astype(kind)
-    first = slice(0, int(forest.tree_offset[1]))
-    value[first] += kind.type(forest.base_margin)
-    return value
-
-
-def _numbers(name: str, values: NDArray[Any], *, is_double: bool) -> dict[str, Any]:
-    from onnx import numpy_helper
-
-    if is_double:
-        return {f"{name}_as_tensor": numpy_helper.from_array(values.astype(np.float64), name)}
-    return {name: values.astype(np.float32).tolist()}
-
-
 def _serialised(
     nodes: list[Any], constants: list[Any], metadata: ModelMetadata, *, kind: str, more_inputs: Sequence[Any] = ()
 ) -> bytes:
     from onnx import TensorProto, helper
 
-    nodes = [*nodes, helper.make_node("Sigmoid", ["margin"], ["output"])]
+    nodes = [*nodes, *answer_nodes(metadata.output)]
+    constants = [*constants, *answer_constants(metadata.output)]
     width = len(metadata.features)
     inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, [ROWS, width]), *more_inputs]
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [ROWS, 1]) for name in ("output", "margin")]

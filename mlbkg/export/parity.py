@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from mlbkg.classifiers.base import FittedClassifier
 from mlbkg.errors import ParityError
 from mlbkg.export.adversarial import hard_rows, probe_rows
+from mlbkg.export.ensemble import is_forest
 from mlbkg.export.forest import Forest
-from mlbkg.export.onnx import ENSEMBLE, Models, build_leaf_model
+from mlbkg.export.onnx import Models, build_leaf_model
 
 SAMPLE_ROWS = 2_000
 """Rows of the training sample that are compared, evenly spaced."""
@@ -125,7 +126,7 @@ def _ensembles(models: Models) -> list[Any]:
     import onnx
 
     found = [
-        [node for node in onnx.load_model_from_string(model).graph.node if node.op_type == ENSEMBLE]
+        [node for node in onnx.load_model_from_string(model).graph.node if is_forest(node)]
         for model in (models.model, models.folds)
     ]
     first, second = ([[entry.SerializeToString() for entry in node.attribute] for node in nodes] for nodes in found)

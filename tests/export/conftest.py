@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from mlbkg.classifiers.base import BACKENDS, FittedClassifier, TrainingSet
-from mlbkg.export.forest import Forest, load_forest
+from mlbkg.export.forest import Forest
 from mlbkg.export.metadata import FeatureInfo, ModelMetadata, WorkingPointInfo
+from mlbkg.export.native import load_forest
 from mlbkg.export.onnx import Models, build_models
 
 N_FOLDS = 3

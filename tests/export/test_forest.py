@@ -10,7 +10,8 @@ import pytest
 
 from mlbkg.classifiers.forest_arrays import ForestArrays
 from mlbkg.errors import MlbkgError
-from mlbkg.export.forest import load_forest, round_threshold
+from mlbkg.export.forest import round_threshold
+from mlbkg.export.native import load_forest
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
 SUBNORMAL = float(np.finfo(np.float32).smallest_subnormal)

@@ -132,7 +132,7 @@ def in_float32(content: bytes) -> Any:
                     assert np.array_equal(values, values.astype(np.float32))
                 node.attribute.remove(attribute)
                 node.attribute.append(helper.make_attribute(attribute.name.removesuffix("_as_tensor"), values.tolist()))
-            elif node.op_type == "Cast":
+            elif node.op_type == "Cast" and node.output[0].endswith("_input"):
                 attribute.i = TensorProto.FLOAT
     return model
 

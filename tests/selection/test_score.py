@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlbkg.classifiers.base import BACKENDS, FittedClassifier, TrainingSet
 from mlbkg.errors import FeatureMismatchError
-from mlbkg.export.forest import load_forest
+from mlbkg.export.native import load_forest
 from mlbkg.export.metadata import FeatureInfo, ModelMetadata
 from mlbkg.export.onnx import Models, build_models
 from mlbkg.features.resolve import FeatureSpec

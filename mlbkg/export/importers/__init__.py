@@ -1,0 +1,1 @@
+"""Other programs' model files as forests: one file per program."""
