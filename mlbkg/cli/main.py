@@ -12,6 +12,7 @@ from mlbkg.cli.analysis import add_to as add_analysis
 from mlbkg.cli.compare import add_to as add_compare
 from mlbkg.cli.extraction import add_to as add_extraction
 from mlbkg.cli.look import add_to as add_look
+from mlbkg.cli.models import add_to as add_models
 from mlbkg.cli.output import INTERRUPTED, fail
 from mlbkg.cli.publish import add_to as add_publish
 from mlbkg.cli.report import add_to as add_report
@@ -38,6 +39,7 @@ add_tracking(app)
 add_compare(app)
 add_tuning(app)
 add_publish(app)
+add_models(app)
 
 
 @app.callback(invoke_without_command=True)

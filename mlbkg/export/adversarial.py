@@ -95,6 +95,7 @@ def _part(forest: Forest) -> Forest:
 
 def _with_neighbours(forests: Sequence[Forest], feature: int) -> NDArray[np.float32]:
     found = [forest.threshold[forest.feature == feature] for forest in forests]
+    found += [lookup.edges for forest in forests for lookup in forest.lookups if lookup.feature == feature]
     thresholds = np.unique(np.concatenate(found)) if any(map(len, found)) else np.zeros(1, dtype=np.float32)
     return np.unique(np.concatenate([_next(thresholds, -_INF), thresholds, _next(thresholds, _INF)]))
 

@@ -18,6 +18,7 @@ from mlbkg.export.lookup import Lookup
 
 Op = Literal["<", "<="]
 Precision = Literal["float32", "float64"]
+MAX_FEATURES = 10_000
 Output = Literal["logistic", "symmetric", "identity"]
 """What a model answers with, of the margin m: 1 / (1 + exp(-m)), 2 / (1 + exp(-m)) - 1, or m itself."""
 
@@ -128,6 +129,8 @@ def without_orphans(forest: Forest) -> Forest:
 
 def checked(forest: Forest, where: str) -> Forest:
     """``forest``, or :class:`MlbkgError` for numbers that no answer can come from."""
+    if not 0 < forest.n_features <= MAX_FEATURES:
+        raise refused(where, f"it takes {forest.n_features} features; at most {MAX_FEATURES:,} are supported")
     if not np.isfinite(forest.value).all() or not np.isfinite(forest.base_margin):
         raise refused(where, "it has leaves that are not finite numbers")
     if np.isnan(forest.threshold).any():

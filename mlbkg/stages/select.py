@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +31,8 @@ from mlbkg.stages.progress import NoProgress, Progress
 from mlbkg.stages.run_folder import latest_run, unblinding, write_manifest
 from mlbkg.stages.sources import LABELS, recipe_of, sources_of
 from mlbkg.stages.training_evaluation import name_of, rule_of
+
+log = logging.getLogger(__name__)
 
 ROLES = ("signal", "background", "data")
 CUTFLOW = "cutflow.json"
@@ -173,6 +176,11 @@ def _check_model(opened: LoadedModel, loaded: LoadedConfig) -> None:
             )
         return
     require_features(metadata.feature_names, names, where=str(opened.path))
+    if metadata.origin:
+        log.warning(
+            "%s was imported: what events it was trained on is not known, and they must not be selected", opened.path
+        )
+        return
     if metadata.event_id != config.ntuples.event_id:
         raise ConfigError(
             f"{opened.path} tells events apart by {', '.join(metadata.event_id)}, the config by "

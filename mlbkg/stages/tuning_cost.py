@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mlbkg.classifiers.base import FittedClassifier
 from mlbkg.export.forest import Forest
-from mlbkg.export.native import load_forest
 from mlbkg.export.metadata import FeatureInfo, ModelMetadata
+from mlbkg.export.native import load_forest
 from mlbkg.export.onnx import build_model
 from mlbkg.export.parity import open_session
 

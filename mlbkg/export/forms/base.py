@@ -12,8 +12,8 @@ from mlbkg.registry import Registry
 
 @dataclass(frozen=True)
 class Request:
-    """model: the opened ``model.onnx``, whose answer is the mean over ``forests``, as :func:`mlbkg.export.answer.answer` makes
-    it. threshold: of the working point that was asked for; selected is ``output >= threshold``. name: a C identifier.
+    """model: the opened ``model.onnx``, whose answer is the mean over ``forests``, as :func:`mlbkg.export.answer.answer`
+    makes it. threshold: of the working point that was asked for; selected is ``output >= threshold``. name: a C identifier.
     """
 
     model: LoadedModel
