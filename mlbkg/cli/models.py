@@ -28,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
 
 def _importer(kind: str) -> Callable[..., Answer]:
     def import_model(
-        file: Annotated[Path, typer.Argument(metavar="FILE", help=f"What to import: {PROGRAMS[kind]}.")],
+        file: Annotated[Path, typer.Argument(metavar="FILE")],
         output: Annotated[Path, typer.Argument(metavar="OUT.onnx")],
         features: Annotated[
             Path | None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from mlbkg.export.load import MANIFEST
 from mlbkg.export.metadata import FeatureInfo, ModelMetadata, installed_versions
 from mlbkg.export.onnx import build_model
 from mlbkg.ntuples.belle2_names import unescape
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ def import_model(kind: str, source: Path, output: Path, *, features: Path | None
     """Read ``source``, a model of the program ``kind`` (see :data:`IMPORTERS`), and write it as ONNX to ``output``.
 
     ``features``: a text file with one name a line, in the order of the model's input. Where the model names its features
-    itself, it may be left out, give them in another order, or other names. The ONNX file's ``output`` is what the
-    original program's ``predict`` returns.
+    itself, it may give them in another order, or other names; where there is neither, they are f0, f1, …. The ONNX
+    file's ``output`` is what the original program's ``predict`` returns.
 
     Raises :class:`MlbkgError` for a file that is none of the program's, for a model that has no exact ONNX form, and where
     the two do not answer alike.
@@ -115,13 +118,14 @@ def _read_names(path: Path) -> tuple[str, ...]:
 def _named(imported: Imported, names: tuple[str, ...] | None, source: Path) -> Imported:
     own, n_features = imported.feature_names, imported.forest.n_features
     if names is None and own is None:
-        raise ConfigError(
-            f"{source} does not name its {n_features} features",
-            where=str(source),
-            hint="Write their names into a file, one a line, in the order of the model's input: --features names.txt",
+        log.warning(
+            "%s does not name its features: they are f0 to f%d; name them: --features names.txt", source, n_features - 1
         )
+        return replace(imported, feature_names=tuple(f"f{i}" for i in range(n_features)))
     if names is None or names == own:
         return imported
+    if not imported.has_width and len(names) > n_features:
+        return replace(imported, feature_names=names, forest=replace(imported.forest, n_features=len(names)))
     if len(names) != n_features:
         listed = [f"the model calls them {', '.join(own)}"] if own else []
         raise ConfigError(f"{source} has {n_features} features, {len(names)} are named", details=listed, where=str(source))
