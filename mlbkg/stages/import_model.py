@@ -139,9 +139,7 @@ def _metadata(imported: Imported, kind: str, source: Path, sha256: str) -> Model
         analysis=source.name.split(".")[0] or kind,
         title=f"{source.name}, imported",
         backend=kind,
-        features=tuple(
-            FeatureInfo(name, basf2=unescape(name) if kind == "fastbdt" else "") for name in imported.feature_names or ()
-        ),
+        features=tuple(_feature(name, kind) for name in imported.feature_names or ()),
         n_folds=1,
         salt="",
         event_id=(),

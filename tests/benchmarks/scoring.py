@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from timing import in_turns, ratio
 
 from mlbkg.classifiers.base import BACKENDS, FittedClassifier, TrainingSet
-from mlbkg.export.native import load_forest
 from mlbkg.export.metadata import FeatureInfo, ModelMetadata
+from mlbkg.export.native import load_forest
 from mlbkg.export.onnx import Models, build_models
 from mlbkg.export.parity import check_parity, open_session
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mlbkg.classifiers.base import BACKENDS, FittedClassifier, TrainingSet
 from mlbkg.errors import FeatureMismatchError
-from mlbkg.export.native import load_forest
 from mlbkg.export.metadata import FeatureInfo, ModelMetadata
+from mlbkg.export.native import load_forest
 from mlbkg.export.onnx import Models, build_models
 from mlbkg.features.resolve import FeatureSpec
 from mlbkg.ntuples.write import AtomicRootWriter
