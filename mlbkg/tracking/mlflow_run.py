@@ -20,7 +20,7 @@ from mlbkg.errors import MlbkgError
 from mlbkg.tracking.base import NestedRun
 from mlbkg.tracking.calls import MAX_TAG, Begin, Call, Dataset, End, Metrics, Model, Nested, Parameters, Tags, short
 from mlbkg.tracking.mlflow_model import save_onnx
-from mlbkg.tracking.mlflow_store import check_usable, sqlite_path
+from mlbkg.tracking.mlflow_store import check_usable, client_of, sqlite_path
 from mlbkg.tracking.record import Record
 from mlbkg.tracking.views import view_tags
 
@@ -44,13 +44,11 @@ class MlflowRun:
 
     def __init__(self, record: Record, *, uri: str) -> None:
         """The run that the record is of, where the server still has it; a new one otherwise."""
-        from mlflow.tracking import MlflowClient
-
         begin = record.begin
         database = sqlite_path(uri)
         if database is not None:
             check_usable(database)
-        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self._client = client_of(uri)
         self._experiment_id = self._find_or_create(begin, database)
         there = self._there(record)
         if there is None:

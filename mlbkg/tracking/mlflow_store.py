@@ -11,7 +11,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 BUSY_S = 5.0
 """How long another program may hold the database."""
@@ -71,14 +75,20 @@ def import_mlflow() -> None:
     import mlflow.tracking  # noqa: F401
 
 
-def prepare_database(uri: str) -> None:
-    """Make the tables of an embedded database, which takes seconds the first time; nothing for servers."""
+def client_of(uri: str) -> MlflowClient:
+    """MLflow keeps the first database of a process by its address, whatever folder a relative one was meant from."""
     from mlflow.tracking import MlflowClient
 
+    uri = re.sub(r"^sqlite:///(?P<path>[^/?:][^?]*)", lambda found: f"sqlite:///{Path(found['path']).absolute()}", uri)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def prepare_database(uri: str) -> None:
+    """Make the tables of an embedded database, which takes seconds the first time; nothing for servers."""
     database = sqlite_path(uri)
     if database is not None:
         check_usable(database)
-        MlflowClient(tracking_uri=uri, registry_uri=uri).search_registered_models(max_results=1)
+        client_of(uri).search_registered_models(max_results=1)
 
 
 def sqlite_path(uri: str) -> Path | None:

@@ -14,7 +14,7 @@ from urllib.request import url2pathname
 from mlbkg.errors import ConfigError, MlbkgError, UnknownNameError, did_you_mean
 from mlbkg.tracking.background import reason_of, without_password
 from mlbkg.tracking.mlflow_run import PARENT
-from mlbkg.tracking.mlflow_store import BUSY_S, import_mlflow, quiet_mlflow, sqlite_path
+from mlbkg.tracking.mlflow_store import BUSY_S, client_of, import_mlflow, quiet_mlflow, sqlite_path
 from mlbkg.tracking.upload import StoreError
 
 TIMEOUT_S = 60.0
@@ -79,11 +79,9 @@ class TrackingStore:
     """Questions to a store. All raise :class:`StoreError` where it does not answer."""
 
     def __init__(self, uri: str) -> None:
-        from mlflow.tracking import MlflowClient
-
         self._uri = uri
         with self._answers():
-            self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            self._client = client_of(uri)
 
     def experiment(self, name: str) -> str:
         """Its id. Raises :class:`UnknownNameError`, with the names that there are."""

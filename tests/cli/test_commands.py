@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
-from mlflow.tracking import MlflowClient
+
+from mlbkg.tracking.mlflow_store import client_of
 
 Run = Callable[..., Any]
 HEAVY = (  # noqa: SIM905 (a list of 18 strings is 18 lines)
@@ -260,7 +261,7 @@ def test_only_the_answer_is_on_stdout(tiny: Path) -> None:
     done = subprocess.run([*program, "train", "tiny.yaml", "--json"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    run = MlflowClient(tracking_uri="sqlite:///mlflow.db").get_run(answer["mlflow_run_id"])
+    run = client_of("sqlite:///mlflow.db").get_run(answer["mlflow_run_id"])
     assert run.data.metrics["auc"] == pytest.approx(answer["backends"]["lightgbm"]["auc"])
     assert "PYTHIA" not in done.stderr
     assert "[LightGBM]" not in done.stderr

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow.tracking import MlflowClient
 
 from mlbkg.config.load import load
 from mlbkg.evaluation.estimates import Estimate
 from mlbkg.report.tuning_result import Contestant, FigureOfMerit, Judged, SearchTold, TuningTold
 from mlbkg.stages.tuning_log import SearchLog, TrackedSearch, nested_run_of, search_metrics
 from mlbkg.stages.tuning_note import note_before, note_of
+from mlbkg.tracking.mlflow_store import client_of
 from mlbkg.tuning.importance import Importance
 from mlbkg.tuning.study import Goal
 from mlbkg.tuning.trial import Trial
@@ -157,7 +157,7 @@ def test_a_search_that_goes_on_goes_on_in_its_run(config: Path) -> None:
     assert second.run_id == first.run_id is not None
     kept = json.loads((tracked.folder / "mlflow-0.json").read_text(encoding="utf-8"))
     assert kept == {"uri": "sqlite:///mlflow.db", "run_id": first.run_id}
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = client_of("sqlite:///mlflow.db")
     experiment = client.get_experiment_by_name("tinies")
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
     assert sorted(runs) == ["0007 xgboost", "0008 xgboost", "0009 xgboost", "study log_loss-1a2b3c"]

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import uproot
-from mlflow.tracking import MlflowClient
 from typer.testing import CliRunner
 
 from mlbkg.cli.main import app
@@ -19,6 +18,7 @@ from mlbkg.export.load import open_model
 from mlbkg.stages.check import check
 from mlbkg.stages.select import select
 from mlbkg.stages.train import train
+from mlbkg.tracking.mlflow_store import client_of
 
 Small = Callable[..., Path]
 
@@ -78,7 +78,7 @@ def test_a_comparison_is_shown_and_never_exported(small_analysis: Small) -> None
     folder = Path(answer["model"]).parent
     assert [path.name for path in (folder / "models").iterdir()] == ["xgboost"]
     assert json.loads((folder / "evaluation.json").read_text())["comparison"]["name"] == "xgboost (comparison)"
-    metrics = MlflowClient("sqlite:///mlflow.db").get_run(answer["mlflow_run_id"]).data.metrics
+    metrics = client_of("sqlite:///mlflow.db").get_run(answer["mlflow_run_id"]).data.metrics
     assert metrics["comparison/auc"] == pytest.approx(found["auc"])
     assert {"comparison/sculpting", "xgboost/sculpting", "sculpting/mass"} <= metrics.keys()
     with uproot.open(folder / "out_of_fold.root") as file:
@@ -154,6 +154,6 @@ def test_the_faked_signal_is_none_where_the_features_do_not_know_the_mass(small_
     faked = result.trained.faked
     assert set(faked) == {"xgboost", "xgboost (comparison)"}
     assert all(abs(found.significance) < 3 for found in faked.values())
-    metrics = MlflowClient("sqlite:///mlflow.db").get_run(result.mlflow_run_id).data.metrics
+    metrics = client_of("sqlite:///mlflow.db").get_run(result.mlflow_run_id).data.metrics
     assert metrics["xgboost/fake_signal"] == pytest.approx(faked["xgboost"].events)
     assert metrics["comparison/fake_signal_error"] == pytest.approx(faked["xgboost (comparison)"].error)

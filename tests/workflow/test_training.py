@@ -13,13 +13,13 @@ import onnx
 import onnxruntime
 import pytest
 import uproot
-from mlflow.tracking import MlflowClient
 
 import mlbkg.stages.train as train_stage
 from mlbkg.errors import EmptySampleError, MlbkgError, ParityError, WeightError
 from mlbkg.export.load import open_model
 from mlbkg.stages.run_folder import RunFolder, sha256_of
 from mlbkg.stages.train import train
+from mlbkg.tracking.mlflow_store import client_of
 
 Small = Callable[..., Path]
 BACKENDS = """
@@ -94,7 +94,7 @@ def test_out_of_fold_scores_are_kept(small_analysis: Small) -> None:
 
 def test_every_run_is_in_mlflow(small_analysis: Small) -> None:
     result = train(small_analysis(), workers=1)
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = client_of("sqlite:///mlflow.db")
     run = client.get_run(result.mlflow_run_id)
     assert run.info.status == "FINISHED"
     assert run.data.tags["champion"] == "xgboost"
