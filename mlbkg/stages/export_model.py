@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,8 @@ def _threshold(model: LoadedModel, form: Form, working_point: str | None, score:
     if score is not None:
         if working_point is not None:
             raise ConfigError("a working point and a score were given; they may differ", where="--score")
+        if not math.isfinite(score):
+            raise ConfigError(f"a score is a finite number; got {score}", where="--score")
         return score
     points = {point.name: point for point in model.metadata.working_points} if model.metadata else {}
     if working_point is None:
