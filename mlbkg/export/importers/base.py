@@ -25,12 +25,16 @@ class Imported:
 
     answer: ``(n, n_features)`` float32 -> ``(n,)`` float64, computed from the numbers in the file as the program does it and
     not from ``forest``, so that the two can be compared.
+
+    has_width: whether the file says how many features there are; where it does not, there may be more than the forest has,
+    which it does not cut on.
     """
 
     forest: Forest
     program: str
     feature_names: tuple[str, ...] | None
     answer: Callable[[NDArray[np.float32]], NDArray[np.float64]]
+    has_width: bool = True
 
 
 @dataclass(frozen=True)
