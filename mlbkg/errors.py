@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 
 class MlbkgError(Exception):
-    """The work failed. ``str(error)`` is the whole message, ready for a terminal.
+    """The work failed. ``str(error)`` is the whole message, ready for a terminal: names out of files cannot steer it.
 
     Parameters
     ----------
@@ -20,11 +21,11 @@ class MlbkgError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, details: Sequence[str] = (), where: str = "", hint: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.details = tuple(details)
+        self.what = harmless(what)
+        super().__init__(self.what)
+        self.details = tuple(map(harmless, details))
         self.where = where
-        self.hint = hint
+        self.hint = harmless(hint)
 
     def __str__(self) -> str:
         lines = [self.what, *(f"  {line}" for line in self.details)]
@@ -75,6 +76,26 @@ class BlindError(MlbkgError):
 
 class UnknownNameError(ConfigError):
     """A name that is not in a registry."""
+
+
+UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+"""Unicode categories of what moves the cursor, turns the direction of writing, or cannot be seen."""
+
+
+def is_plain(text: str, *, lines: bool = False) -> bool:
+    """Whether a terminal shows ``text`` as it is. lines: it may have several, and tabs."""
+    return text.isprintable() or not any(_is_unseen(letter, "\n\t" if lines else "") for letter in text)
+
+
+def harmless(text: str) -> str:
+    """``text`` with what a terminal would obey, but for lines and tabs, spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(f"\\x{ord(letter):02x}" if _is_unseen(letter, "\n\t") else letter for letter in text)
+
+
+def _is_unseen(letter: str, allowed: str) -> bool:
+    return letter not in allowed and unicodedata.category(letter) in UNSEEN
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

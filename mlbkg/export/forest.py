@@ -19,6 +19,8 @@ from mlbkg.export.lookup import Lookup
 Op = Literal["<", "<="]
 Precision = Literal["float32", "float64"]
 MAX_FEATURES = 10_000
+MAX_DEPTH = 1_000
+"""ONNX Runtime takes trees apart by recursion: ten times deeper, and small stacks end."""
 Output = Literal["logistic", "symmetric", "identity"]
 """What a model answers with, of the margin m: 1 / (1 + exp(-m)), 2 / (1 + exp(-m)) - 1, or m itself."""
 
@@ -135,6 +137,8 @@ def checked(forest: Forest, where: str) -> Forest:
         raise refused(where, "it has leaves that are not finite numbers")
     if np.isnan(forest.threshold).any():
         raise refused(where, "it has thresholds that are not numbers")
+    if any(depth > MAX_DEPTH for depth, _ in enumerate(forest.levels(), 1)):
+        raise refused(where, f"its trees are deeper than {MAX_DEPTH:,} cuts")
     if (forest.feature >= forest.n_features + len(forest.lookups)).any():
         raise refused(where, "it cuts on a feature that does not exist")
     return forest

@@ -1,34 +1,26 @@
-"""Open a model file that someone else may have made: what it may hold is limited, and its checksum is compared."""
+"""Open a model file that someone else may have made: what it may hold is limited, and its checksum is compared.
+
+The file is read once. What is checked, and what ONNX Runtime gets (:attr:`LoadedModel.content`), are the same bytes.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mlbkg.errors import MlbkgError
-from mlbkg.export.ensemble import ML_DOMAIN, attributes_of, is_forest
+from mlbkg.export.layout import forests_in
+from mlbkg.export.manifest import MANIFEST, read_file, sha256_of_files
 from mlbkg.export.metadata import PREFIX, ModelMetadata
-
-MANIFEST = "manifest.json"
-MAX_BYTES = 512 * 2**20
-DOMAINS = ("", "ai.onnx", ML_DOMAIN)
-CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
-
-
-@dataclass(frozen=True)
-class ForestSize:
-    """depth: comparisons on the longest path."""
-
-    trees: int
-    nodes: int
-    depth: int
+from mlbkg.export.safety.contents import Contents, check_contents
+from mlbkg.export.safety.refusal import refused
+from mlbkg.export.safety.shapes import ROWS
+from mlbkg.export.safety.tensors import FLOAT, INT64
+from mlbkg.export.safety.trees import ForestSize
+from mlbkg.export.safety.wire import MAX_BYTES
+from mlbkg.export.seal import check_seal
 
 
 @dataclass(frozen=True)
@@ -69,150 +61,89 @@ class LoadedModel:
         }
 
 
-def open_model(path: Path) -> LoadedModel:
-    """Read and check an ONNX file without running it.
+def open_model(path: Path, *, sha256: str | None = None) -> LoadedModel:
+    """Read and check an ONNX file without running it. ``sha256``: what the file must have, where the caller knows.
 
     Raises :class:`MlbkgError` for a file that is missing, too large, no valid ONNX, or not what the manifest beside it says;
-    and for one with external data, functions, control flow, foreign operators, or without the input ``input``
-    ``[None, n]`` and the output ``output``.
+    for whatever :func:`mlbkg.export.safety.contents.check_contents` does not let through; and for one without the input
+    ``input`` float32 ``[None, n]`` and the output ``output`` float32 ``[None, 1]``.
     """
-    content = _read(path)
-    sha256 = hashlib.sha256(content).hexdigest()
-    is_verified = _is_in_manifest(path, sha256)
-    model = _parsed(content, path)
-    inputs = {value.name: _shape(value) for value in model.graph.input}
-    outputs = {value.name for value in model.graph.output}
-    if len(inputs.get("input", ())) != 2 or not set(inputs) <= {"input", "fold"} or "output" not in outputs:
-        raise _refused(path, f"it has inputs {sorted(inputs)} and outputs {sorted(outputs)}, not 'input' and 'output'")
-    props = {entry.key: entry.value for entry in model.metadata_props}
-    is_ours = any(name.startswith(PREFIX) for name in props)
-    metadata = ModelMetadata.from_props(props, where=str(path)) if is_ours else None
-    width = inputs["input"][1]
+    content, found, is_verified = _verified(path, sha256)
+    contents = check_contents(content, str(path))
+    _check_contract(contents, str(path))
+    is_ours = any(name.startswith(PREFIX) for name in contents.props)
+    metadata = ModelMetadata.from_props(contents.props, where=str(path)) if is_ours else None
+    width = contents.inputs["input"].shape[1]
     if metadata is not None and len(metadata.features) != width:
-        raise _refused(path, f"it names {len(metadata.features)} features and takes {width}")
+        raise refused(str(path), f"it names {len(metadata.features)} features and takes {width}")
+    if metadata is not None:
+        _require_layout(contents, metadata, width, str(path))
+    check_seal(content, contents.props, str(path))
     return LoadedModel(
         path=path,
         content=content,
-        sha256=sha256,
+        sha256=found,
         is_verified=is_verified,
         metadata=metadata,
         n_features=width,
-        takes_fold="fold" in inputs,
-        forests=tuple(_size(node, path) for node in model.graph.node if is_forest(node)),
-        opsets={entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
+        takes_fold="fold" in contents.inputs,
+        forests=contents.forests,
+        opsets=contents.opsets,
     )
 
 
-def _read(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise _refused(path, f"it has {size / 2**20:.0f} MiB, more than {MAX_BYTES / 2**20:.0f}")
-        return path.read_bytes()
-    except OSError as error:
-        raise MlbkgError(f"{path} cannot be read: {error.strerror}", where=str(path)) from error
-
-
-def _is_in_manifest(path: Path, sha256: str) -> bool:
-    manifest = path.with_name(MANIFEST)
-    if not manifest.is_file():
-        return False
-    try:
-        files = json.loads(manifest.read_text(encoding="utf-8")).get("files", {})
-        expected = files[path.name]["sha256"] if path.name in files else None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MlbkgError(f"{manifest} is not a manifest of mlbkg's: {error}", where=str(manifest)) from error
-    if expected is None:
-        return False
-    if expected != sha256:
-        raise MlbkgError(
-            f"{path} is not the file that {MANIFEST} beside it was written for",
-            details=[f"sha256 expected {expected}", f"sha256 found    {sha256}"],
-            where=str(path),
-            hint="Copy the whole folder again, or export the model anew.",
+def _require_layout(contents: Contents, metadata: ModelMetadata, n_features: int, where: str) -> None:
+    """What says that mlbkg wrote it answers as mlbkg's models do."""
+    takes_fold = "fold" in contents.inputs
+    forests = forests_in(contents.model.graph, n_features=n_features, takes_fold=takes_fold, where=where)
+    if len(forests) != metadata.n_folds or forests[0].output != metadata.output:
+        raise refused(
+            where,
+            f"it says that it has {metadata.n_folds} folds and the output '{metadata.output}', "
+            f"and has {len(forests)} and '{forests[0].output}'",
         )
-    return True
 
 
-def _parsed(content: bytes, path: Path) -> Any:
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+def read_again(path: Path, sha256: str) -> bytes:
+    """The bytes of a model that :func:`open_model` has checked, maybe in another process; ``sha256``: what it had then.
 
-    try:
-        model = onnx.load_model_from_string(content)
-        if not model.graph.node:
-            raise _refused(path, "it has no nodes")
-        _check_contents(model, path)
-        onnx.checker.check_model(content)
-    except (DecodeError, onnx.checker.ValidationError) as error:
-        raise MlbkgError(f"{path} is not a valid ONNX file: {str(error).splitlines()[0]}", where=str(path)) from error
-    return model
+    Raises :class:`MlbkgError` where they are others now.
+    """
+    content, _, _ = _verified(path, sha256)
+    return content
 
 
-def _check_contents(model: Any, path: Path) -> None:
-    from onnx import TensorProto
-
-    if model.functions:
-        raise _refused(path, "it defines functions of its own")
-    if model.graph.sparse_initializer:
-        raise _refused(path, "it has sparse tensors")
-    foreign = {entry.domain for entry in model.opset_import} | {node.domain for node in model.graph.node}
-    if foreign := foreign.difference(DOMAINS):
-        raise _refused(path, f"it uses operators of {', '.join(sorted(foreign))}")
-    if flow := {node.op_type for node in model.graph.node}.intersection(CONTROL_FLOW):
-        raise _refused(path, f"it has control flow: {', '.join(sorted(flow))}")
-    if any(tensor.data_location == TensorProto.EXTERNAL or tensor.external_data for tensor in _tensors(model.graph)):
-        raise _refused(path, "it keeps data in other files")
+def read_safely(path: Path) -> bytes:
+    """The bytes of an ONNX file that may be run, whatever its inputs and outputs are. Raises as :func:`open_model`."""
+    content, _, _ = _verified(path, None)
+    check_contents(content, str(path))
+    return content
 
 
-def _tensors(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
+def _verified(path: Path, sha256: str | None) -> tuple[bytes, str, bool]:
+    """Content, its sha256, and whether a manifest says the same."""
+    content = read_file(path, MAX_BYTES)
+    found = hashlib.sha256(content).hexdigest()
+    told = sha256_of_files(path.with_name(MANIFEST)).get(path.name)
+    for expected, what in ((told, f"the file that {MANIFEST} beside it was written for"), (sha256, "what it was before")):
+        if expected is not None and expected != found:
+            raise MlbkgError(
+                f"{path} is not {what}",
+                details=[f"sha256 expected {expected}", f"sha256 found    {found}"],
+                where=str(path),
+                hint="Copy the whole folder again, or export the model anew.",
+            )
+    return content, found, told is not None
 
 
-def _shape(value: Any) -> tuple[int, ...]:
-    return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
-
-
-def _size(ensemble: Any, path: Path) -> ForestSize:
-    """Refuses nodes that do not form trees: a path that comes back to itself would never end."""
-    attributes = attributes_of(ensemble)
-    tree, node, is_leaf = (
-        np.asarray(attributes["nodes_treeids"], dtype=np.int64),
-        np.asarray(attributes["nodes_nodeids"], dtype=np.int64),
-        np.asarray(attributes["nodes_modes"]) == b"LEAF",
-    )
-    left, right = (
-        _positions(tree, node, np.asarray(attributes[name], dtype=np.int64), ~is_leaf, path)
-        for name in ("nodes_truenodeids", "nodes_falsenodeids")
-    )
-    level = np.setdiff1d(np.arange(len(tree)), np.concatenate([left[~is_leaf], right[~is_leaf]]))
-    trees, depth, seen = len(level), 0, len(level)
-    while len(level := level[~is_leaf[level]]) and seen <= len(tree):
-        level = np.concatenate([left[level], right[level]])
-        depth, seen = depth + 1, seen + len(level)
-    if seen != len(tree) or trees != len(np.unique(tree)):
-        raise _refused(path, "its nodes do not form trees")
-    return ForestSize(trees=trees, nodes=len(tree), depth=depth)
-
-
-def _positions(
-    tree: NDArray[np.int64], node: NDArray[np.int64], child: NDArray[np.int64], is_split: NDArray[np.bool_], path: Path
-) -> NDArray[np.intp]:
-    """``(n_nodes,)``: where in the file the node's child is; 0 at leaves."""
-    width = int(max(node.max(initial=0), child.max(initial=0))) + 1
-    order = np.argsort(tree * width + node)
-    keys = (tree * width + node)[order]
-    wanted = np.where(is_split, tree * width + child, keys[:1])
-    found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    if (keys[found] != wanted).any() or (np.diff(keys) == 0).any():
-        raise _refused(path, "a split leads to a node that is not there, or two nodes have one number")
-    return np.where(is_split, order[found], 0)
-
-
-def _refused(path: Path, reason: str) -> MlbkgError:
-    return MlbkgError(f"{path} is not a model that mlbkg opens: {reason}", where=str(path))
+def _check_contract(contents: Contents, where: str) -> None:
+    inputs, outputs = contents.inputs, contents.outputs
+    if "input" not in inputs or not set(inputs) <= {"input", "fold"} or "output" not in outputs:
+        raise refused(where, f"it has inputs {sorted(inputs)} and outputs {sorted(outputs)}, not 'input' and 'output'")
+    rows, output = inputs["input"], outputs["output"]
+    if rows.type != FLOAT or len(rows.shape) != 2 or rows.shape[0] != ROWS or rows.shape[1] < 1:
+        raise refused(where, "its 'input' is not float32 [None, n]")
+    if output.type != FLOAT or output.shape != (ROWS, 1):
+        raise refused(where, "its 'output' is not float32 [None, 1]")
+    if "fold" in inputs and (inputs["fold"].type != INT64 or inputs["fold"].shape != (ROWS,)):
+        raise refused(where, "its 'fold' is not int64 [None]")

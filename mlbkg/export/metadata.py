@@ -16,6 +16,8 @@ from typing import Any
 from mlbkg.errors import MlbkgError
 from mlbkg.evaluation.threshold_curve import ThresholdCurve
 from mlbkg.export.forest import Output
+from mlbkg.export.metadata_checks import check_plain, parsed_json
+from mlbkg.export.safety.refusal import shown
 
 FORMAT = 1
 """Raised when a file's meaning changes; older programs then refuse it."""
@@ -91,9 +93,16 @@ class ModelMetadata:
         return hashlib.sha256(_json(self.config).encode()).hexdigest()
 
     def to_props(self) -> dict[str, str]:
-        """Property -> text, sorted. ``analysis``, ``title``, ``backend``, ``salt`` are bare text, the others JSON."""
+        """Property -> text, sorted. ``analysis``, ``title``, ``backend``, ``salt`` are bare text, the others JSON.
+
+        Raises :class:`MlbkgError` for what :meth:`from_props` would not read: names that cannot be printed, and the like.
+        """
         points = [point.to_plain() for point in self.working_points]
         plain = {**asdict(self), "working_points": points, "config_sha256": self.config_sha256, "format": FORMAT}
+        try:
+            check_plain(plain)
+        except ValueError as error:
+            raise MlbkgError(f"a model of '{shown(self.analysis)}' cannot say of itself that {error}") from error
         plain = {name: value for name, value in plain.items() if name not in _OPTIONAL or value != _OPTIONAL[name]}
         props = {name: value if isinstance(value, str) else _json(value) for name, value in plain.items()}
         return {PREFIX + name: props[name] for name in sorted(props)}
@@ -112,6 +121,7 @@ class ModelMetadata:
                     f"{where} has metadata of format {props[PREFIX + 'format']}, this version reads {FORMAT}", where=where
                 )
             config_sha256 = found.pop("config_sha256")
+            check_plain(found)
             metadata = cls(
                 **{
                     **found,
@@ -121,7 +131,7 @@ class ModelMetadata:
                 }
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise MlbkgError(f"the metadata of {where} is incomplete or malformed: {error}", where=where) from error
+            raise MlbkgError(f"the metadata of {where} is incomplete or malformed: {shown(error)}", where=where) from error
         if metadata.config_sha256 != config_sha256:
             raise MlbkgError(f"the config inside {where} is not the one it was trained with", where=where)
         return metadata
@@ -143,7 +153,7 @@ _OPTIONAL = {"output": "logistic", "origin": ""}
 
 def _parsed(props: Mapping[str, str]) -> dict[str, Any]:
     texts = {name: props[PREFIX + name] for name in _FIELDS if name not in _OPTIONAL or PREFIX + name in props}
-    return {name: text if name in _TEXT else json.loads(text) for name, text in texts.items()}
+    return {name: text if name in _TEXT else parsed_json(text) for name, text in texts.items()}
 
 
 def _with_tuples(entry: Mapping[str, Any]) -> dict[str, Any]:

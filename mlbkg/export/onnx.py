@@ -22,6 +22,8 @@ from mlbkg.export.answer import answer_constants, answer_nodes
 from mlbkg.export.ensemble import ENSEMBLE, ML_DOMAIN, attributes_of, ensemble_nodes, numbers
 from mlbkg.export.forest import Forest
 from mlbkg.export.metadata import PREFIX, ModelMetadata
+from mlbkg.export.safety.wire import MAX_BYTES
+from mlbkg.export.seal import sealed
 
 OPSET, ML_OPSET, IR_VERSION = 15, 3, 8
 ROWS = "candidates"
@@ -51,6 +53,12 @@ def build_model(forests: Sequence[Forest], metadata: ModelMetadata) -> bytes:
 
     ``margin`` is the mean of the folds' margins, ``output`` what ``metadata.output`` makes of it.
     """
+    nodes, constants = mean_nodes(forests)
+    return _serialised(nodes, constants, metadata, kind="mean")
+
+
+def mean_nodes(forests: Sequence[Forest]) -> tuple[list[Any], list[Any]]:
+    """Nodes and initializers from ``input`` to ``margin``."""
     from onnx import helper, numpy_helper
 
     nodes, margins = [], []
@@ -59,8 +67,7 @@ def build_model(forests: Sequence[Forest], metadata: ModelMetadata) -> bytes:
         nodes += ensemble_nodes(forest, "input", margins[-1])
     nodes.append(helper.make_node("Sum", margins, ["margin_sum"]))
     nodes.append(helper.make_node("Div", ["margin_sum", "n_folds"], ["margin"]))
-    constants = [numpy_helper.from_array(np.array(len(forests), dtype=np.float32), "n_folds")]
-    return _serialised(nodes, constants, metadata, kind="mean")
+    return nodes, [numpy_helper.from_array(np.array(len(forests), dtype=np.float32), "n_folds")]
 
 
 def build_folds_model(forests: Sequence[Forest], metadata: ModelMetadata) -> bytes:
@@ -69,7 +76,16 @@ def build_folds_model(forests: Sequence[Forest], metadata: ModelMetadata) -> byt
     Rows are gathered by fold, scored and scattered back, so that a row costs one forest, not all. A row whose fold does not
     exist, or that has no entry in ``fold``, gets NaN in both outputs.
     """
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper
+
+    inputs = [helper.make_tensor_value_info("fold", TensorProto.INT64, [ROWS])]
+    nodes, constants = folds_nodes(forests)
+    return _serialised(nodes, constants, metadata, kind="folds", more_inputs=inputs)
+
+
+def folds_nodes(forests: Sequence[Forest]) -> tuple[list[Any], list[Any]]:
+    """Nodes and initializers from ``input`` and ``fold`` to ``margin``."""
+    from onnx import helper, numpy_helper
 
     constants = [
         numpy_helper.from_array(np.array([0], dtype=np.int64), "axis_0"),
@@ -93,8 +109,7 @@ def build_folds_model(forests: Sequence[Forest], metadata: ModelMetadata) -> byt
             *ensemble_nodes(forest, f"input_{fold}", f"margin_{fold}"),
             helper.make_node("ScatterND", [f"filled_{fold}", f"index_{fold}", f"margin_{fold}"], [filled]),
         ]
-    inputs = [helper.make_tensor_value_info("fold", TensorProto.INT64, [ROWS])]
-    return _serialised(nodes, constants, metadata, kind="folds", more_inputs=inputs)
+    return nodes, constants
 
 
 def build_leaf_model(ensemble: Any, *, n_features: int) -> bytes:
@@ -102,7 +117,7 @@ def build_leaf_model(ensemble: Any, *, n_features: int) -> bytes:
 
     Every tree becomes a target of its own and every leaf's weight its node number (exact in float32 below 2^24).
     """
-    from onnx import TensorProto, helper
+    from onnx import TensorProto, checker, helper
 
     attributes = {
         name: value for name, value in attributes_of(ensemble).items() if not name.startswith(("target_", "base_"))
@@ -130,13 +145,15 @@ def build_leaf_model(ensemble: Any, *, n_features: int) -> bytes:
         [helper.make_tensor_value_info("input", TensorProto.FLOAT, [ROWS, n_features])],
         [helper.make_tensor_value_info("leaf", TensorProto.FLOAT, [ROWS, n_trees])],
     )
-    return _bytes_of(helper.make_model(graph, opset_imports=_opsets(), ir_version=IR_VERSION))
+    model = helper.make_model(graph, opset_imports=_opsets(), ir_version=IR_VERSION)
+    checker.check_model(model)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def _serialised(
     nodes: list[Any], constants: list[Any], metadata: ModelMetadata, *, kind: str, more_inputs: Sequence[Any] = ()
 ) -> bytes:
-    from onnx import TensorProto, helper
+    from onnx import TensorProto, checker, helper
 
     nodes = [*nodes, *answer_nodes(metadata.output)]
     constants = [*constants, *answer_constants(metadata.output)]
@@ -146,7 +163,14 @@ def _serialised(
     graph = helper.make_graph(nodes, metadata.analysis, inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=_opsets(), ir_version=IR_VERSION, producer_name="mlbkg")
     _set_props(model, {**metadata.to_props(), f"{PREFIX}kind": kind})
-    return _bytes_of(model)
+    checker.check_model(model)
+    content = sealed(model)
+    if len(content) > MAX_BYTES:
+        raise MlbkgError(
+            f"the ONNX file has {len(content) / 2**20:.0f} MiB, more than the {MAX_BYTES / 2**20:.0f} that are opened again",
+            hint="Train fewer or smaller trees.",
+        )
+    return content
 
 
 def _set_props(model: Any, props: Mapping[str, str]) -> None:
@@ -159,10 +183,3 @@ def _opsets() -> list[Any]:
     from onnx import helper
 
     return [helper.make_opsetid("", OPSET), helper.make_opsetid(ML_DOMAIN, ML_OPSET)]
-
-
-def _bytes_of(model: Any) -> bytes:
-    from onnx import checker
-
-    checker.check_model(model)
-    return bytes(model.SerializeToString(deterministic=True))

@@ -21,6 +21,7 @@ from mlbkg.export.adversarial import hard_rows, probe_rows
 from mlbkg.export.ensemble import is_forest
 from mlbkg.export.forest import Forest
 from mlbkg.export.onnx import Models, build_leaf_model
+from mlbkg.export.session import open_session
 
 SAMPLE_ROWS = 2_000
 """Rows of the training sample that are compared, evenly spaced."""
@@ -98,16 +99,6 @@ def check_parity(
         leaves=sum(int((forest.feature < 0).sum()) for forest in forests),
         leaves_reached=sum(check.leaves_reached for check in checks),
     )
-
-
-def open_session(model: bytes) -> Any:
-    """One thread: with more, ONNX Runtime may add the trees of a small batch in another order."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _check_sizes(fitted: Sequence[FittedClassifier], forests: Sequence[Forest]) -> None:

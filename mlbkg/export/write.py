@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlbkg.atomic import atomic_write
 from mlbkg.classifiers.base import FittedClassifier
 from mlbkg.export.forest import Forest
-from mlbkg.export.load import MANIFEST
+from mlbkg.export.manifest import MANIFEST
 from mlbkg.export.metadata import ModelMetadata
 from mlbkg.export.model_card import CardText, model_card
 from mlbkg.export.native import load_forest

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlbkg.errors import ConfigError, MlbkgError
 from mlbkg.evaluation.threshold_curve import ThresholdCurve
+from mlbkg.export.load import open_model, read_again
 from mlbkg.ntuples.belle2_names import escape
 from mlbkg.ntuples.files import describe
 from mlbkg.ntuples.write import AtomicRootWriter
@@ -33,6 +34,7 @@ class ModelUse:
     """The model and how it is used. ``threshold``: selected are scores at or above it.
 
     keep: columns of the skims, None for all. variables: that are there anyway, as the features or spectators of these names.
+    sha256: of the file as it was checked; where it is not given, each process checks the file itself.
     """
 
     model: Path
@@ -42,6 +44,12 @@ class ModelUse:
     keep: tuple[str, ...] | None
     keep_all_candidates: bool
     variables: tuple[str, ...] = ()
+    sha256: str | None = None
+
+    @property
+    def content(self) -> bytes:
+        """The checked bytes. Raises :class:`MlbkgError` where the file is another one now."""
+        return read_again(self.model, self.sha256) if self.sha256 else open_model(self.model).content
 
     @property
     def cut(self) -> str:
@@ -126,7 +134,7 @@ def _select(task: _Task) -> SelectedFile:
     written = selected = 0
     tree = "candidates" if task.recipe.pair else source.tree
     with (
-        open_scorer(use.model.read_bytes(), threads=task.threads) as scorer,
+        open_scorer(use.content, threads=task.threads) as scorer,
         AtomicRootWriter(task.skim, tree=tree, metadata={"sample": source.name}) as writer,
     ):
         blocks = stream(source, task.recipe, counter, keep=kept)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbkg.errors import FeatureMismatchError, did_you_mean
+from mlbkg.errors import FeatureMismatchError, MlbkgError, did_you_mean
+from mlbkg.export.session import open_session, runtime_errors
 
 BATCH = 10_000
 """Rows per call: large enough that the call costs nothing, small enough to stay in the cache."""
@@ -42,7 +43,11 @@ class Scorer:
         feed: dict[str, NDArray[Any]] = {"input": np.ascontiguousarray(X, dtype=np.float32)}
         if self.takes_fold:
             feed["fold"] = fold.astype(np.int64)
-        scores: NDArray[np.float32] = self.session.run(["output"], feed)[0][:, 0]
+        try:
+            scores: NDArray[np.float32] = self.session.run(["output"], feed)[0][:, 0]
+        except runtime_errors() as error:
+            reason = str(error).partition("\n")[0]
+            raise MlbkgError(f"the model cannot be applied to {len(X)} rows of {X.shape[1]} features: {reason}") from error
         return scores
 
 
@@ -50,17 +55,9 @@ class Scorer:
 def open_scorer(model: bytes, *, threads: int) -> Iterator[Scorer]:
     """A session on the bytes of ``model.onnx`` or ``folds.onnx``, used by so many threads at a time.
 
-    ONNX Runtime itself stays on one thread: with more, it may add the trees of a small batch in another order.
+    ``model``: as :func:`mlbkg.export.session.open_session` takes it.
     """
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = open_session(model)
     pool = ThreadPoolExecutor(threads)
     try:
         yield Scorer(session, any(entry.name == "fold" for entry in session.get_inputs()), pool)

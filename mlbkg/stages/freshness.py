@@ -11,6 +11,7 @@ from typing import Any
 
 from mlbkg.config.load import LoadedConfig
 from mlbkg.config.schema import Config
+from mlbkg.export.manifest import is_inside
 from mlbkg.ntuples.files import find, is_url
 from mlbkg.stages.run_folder import RunFolder, sha256_of
 
@@ -62,9 +63,9 @@ def is_fresh(stage: str, key: str, run: RunFolder) -> bool:
 
 
 def is_whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
-    """Whether every file that the manifest names is there and unchanged."""
+    """Whether every file that the manifest names is there, inside the folder, and unchanged."""
     files: Mapping[str, Mapping[str, Any]] = manifest["files"]
-    return all(_is_as_written(folder / name, told) for name, told in files.items())
+    return all(is_inside(name) and _is_as_written(folder / name, told) for name, told in files.items())
 
 
 def _is_as_written(path: Path, told: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from mlbkg.atomic import atomic_write
 from mlbkg.errors import ConfigError, MlbkgError
 from mlbkg.export.importers.base import IMPORTERS, MAX_BYTES, Imported
 from mlbkg.export.importers.compare import compare, reordered
-from mlbkg.export.load import MANIFEST
+from mlbkg.export.manifest import MANIFEST
 from mlbkg.export.metadata import FeatureInfo, ModelMetadata, installed_versions
 from mlbkg.export.onnx import build_model
 from mlbkg.ntuples.belle2_names import unescape

@@ -209,6 +209,7 @@ def _use_of(opened: LoadedModel, loaded: LoadedConfig) -> ModelUse:
         keep=None if settings.branches == "all" else settings.branches,
         keep_all_candidates=settings.keep == "all",
         variables=(*searched, *([config.fit.variable] if config.fit else [])),
+        sha256=opened.sha256,
     )
 
 

@@ -15,7 +15,7 @@ from mlbkg.export.forest import Forest
 from mlbkg.export.metadata import FeatureInfo, ModelMetadata
 from mlbkg.export.native import load_forest
 from mlbkg.export.onnx import build_model
-from mlbkg.export.parity import open_session
+from mlbkg.export.session import open_session
 
 Rows = NDArray[np.float32]
 

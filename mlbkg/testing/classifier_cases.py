@@ -23,9 +23,10 @@ from scipy.stats import rankdata
 
 from mlbkg.classifiers.base import BACKENDS, Backend, FittedClassifier, TrainingSet
 from mlbkg.errors import FeatureMismatchError, MlbkgError, WeightError
+from mlbkg.export.load import open_model
 from mlbkg.export.metadata import FeatureInfo, ModelMetadata
 from mlbkg.export.model_card import CardText
-from mlbkg.export.parity import open_session
+from mlbkg.export.session import open_session
 from mlbkg.export.write import export
 
 N_FEATURES = 5
@@ -292,7 +293,7 @@ class ClassifierCases:
         exported = export([fitted], X, tmp_path, metadata=metadata, card=card)
         assert exported.parity.different_paths == 0
         assert exported.parity.max_abs_dp <= 1e-6
-        session = open_session(exported.model.read_bytes())
+        session = open_session(open_model(exported.model).content)
         output = session.run(["output"], {"input": X})[0][:, 0]
         np.testing.assert_allclose(output, fitted.predict(X), atol=1e-6)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from mlbkg.errors import MlbkgError
+from mlbkg.export.load import read_safely
 from mlbkg.export.metadata import ModelMetadata
 
 _DTYPES = {1: "float32", 6: "int32", 7: "int64", 11: "float64"}
@@ -15,11 +15,15 @@ _DTYPES = {1: "float32", 6: "int32", 7: "int64", 11: "float64"}
 
 
 def save_onnx(path: Path, folder: Path, *, run_id: str, model_id: str) -> Path:
-    """Write MLflow's ONNX flavour of ``path``, the file byte by byte, with its signature. Answer ``folder``."""
+    """Write MLflow's ONNX flavour of ``path``, the file byte by byte, with its signature. Answer ``folder``.
+
+    MLflow would read whatever files the model asks for: it gets the bytes that were checked.
+    """
     import mlflow.onnx
     from mlflow.models import Model
 
-    model = _parsed(path, folder.with_name("parsed"))
+    content = read_safely(path)
+    model = _parsed(content, folder.with_name("parsed"))
     mlflow.onnx.save_model(
         model,
         str(folder),
@@ -30,17 +34,17 @@ def save_onnx(path: Path, folder: Path, *, run_id: str, model_id: str) -> Path:
         onnx_execution_providers=["CPUExecutionProvider"],
         save_as_external_data=False,
     )
-    shutil.copyfile(path, folder / "model.onnx")
+    (folder / "model.onnx").write_bytes(content)
     return folder
 
 
-def _parsed(path: Path, folder: Path) -> Any:
-    """The file as MLflow itself loads it, checked by it."""
+def _parsed(content: bytes, folder: Path) -> Any:
+    """The model as MLflow itself loads it, checked by it."""
     import mlflow.onnx
     from mlflow.models import Model
 
     folder.mkdir()
-    shutil.copyfile(path, folder / "model.onnx")
+    (folder / "model.onnx").write_bytes(content)
     bare = Model()
     bare.add_flavor("onnx", onnx_version=version("onnx"), data="model.onnx", code=None)
     bare.save(str(folder / "MLmodel"))

@@ -96,7 +96,7 @@ def drop_a_feature_s_name(model: Any) -> None:
         (use_a_foreign_operator, "operators of com.microsoft"),
         (define_a_function, "functions of its own"),
         (loop_for_ever, "control flow: Loop"),
-        (rename_the_input, "not 'input' and 'output'|not a valid ONNX file"),
+        (rename_the_input, "'input', which nothing before"),
         (walk_in_a_circle, "do not form trees"),
         (lead_nowhere, "not there"),
         (drop_a_feature_s_name, "names 5 features and takes 6"),
@@ -123,7 +123,7 @@ def test_files_that_are_no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(MlbkgError, match=r"not a valid ONNX file|has no nodes"):
             open_model(path)
     monkeypatch.setattr(load, "MAX_BYTES", 999)
-    with pytest.raises(MlbkgError, match="MiB, more than"):
+    with pytest.raises(MlbkgError, match="more than 0 MiB"):
         open_model(path)
 
 

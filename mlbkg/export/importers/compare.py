@@ -11,7 +11,7 @@ from mlbkg.errors import ParityError
 from mlbkg.export.adversarial import SEED, hard_rows, probe_rows
 from mlbkg.export.forest import Forest
 from mlbkg.export.importers.base import Imported
-from mlbkg.export.parity import open_session
+from mlbkg.export.session import open_checked_session
 
 MAX_DIFFERENCE = 1e-6
 """Of max(1, |answer|)."""
@@ -24,10 +24,11 @@ _BLOCK = 4096
 def compare(imported: Imported, content: bytes) -> tuple[int, float]:
     """The rows compared, and the largest difference. ``content``: the ONNX file that was made of ``imported.forest``.
 
-    Raises :class:`ParityError` where a difference is larger than ``MAX_DIFFERENCE``.
+    Raises :class:`ParityError` where a difference is larger than ``MAX_DIFFERENCE``, and
+    :class:`mlbkg.errors.MlbkgError` for a file that would not be opened again.
     """
     rows = _rows(imported.forest)
-    session = open_session(content)
+    session = open_checked_session(content, imported.program)
     found = np.concatenate([_block(imported, session, rows[i : i + _BLOCK]) for i in range(0, len(rows), _BLOCK)])
     mine, theirs = found.T
     difference = np.where(np.isnan(mine) & np.isnan(theirs), 0, np.abs(mine - theirs))
