@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mlbkg.export.forest import Forest
 from mlbkg.registry import Registry
 
-MAX_BYTES = 512 * 2**20
+MAX_BYTES = 256 * 2**20
 """Of a model file that is read."""
 
 

@@ -43,7 +43,7 @@ def unpack(content: bytes, where: str) -> Weightfile:
         raise MlbkgError(f"{where} is no basf2 weightfile: {error.what}", details=error.details, where=where) from error
     method = elements.get("method", METHOD)
     if method != METHOD:
-        raise MlbkgError(f"{where} is a basf2 weightfile of the method '{method}', not {METHOD}", where=where)
+        raise MlbkgError(f"{where} is a basf2 weightfile of the method '{method[:40]}', not {METHOD}", where=where)
     if TEXT not in elements:
         raise _refused(where, f"it has no element {TEXT}")
     version = elements.get(VERSION, "1").strip()
