@@ -21,7 +21,7 @@ from mlbkg.parallel import advance, parallel_map
 from mlbkg.samples.cuts import CutCount, CutCounter
 from mlbkg.samples.folds import assign_folds
 from mlbkg.samples.source import CandidateBlock, Recipe, SampleSource, cuts_of, stream
-from mlbkg.selection.score import Scorer, open_scorer
+from mlbkg.selection.score import Scorer, is_selected, open_scorer
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +59,8 @@ class ModelUse:
     def passed(self, block: CandidateBlock, score: NDArray[np.float32]) -> NDArray[np.bool_]:
         """``(n,)``"""
         if isinstance(self.threshold, ThresholdCurve):
-            values = np.asarray(block.columns[self.threshold.variable], dtype=np.float64)
-            return np.asarray(score >= self.threshold(values))
-        return np.asarray(score >= np.float32(self.threshold))
+            return is_selected(score, self.threshold, block.columns[self.threshold.variable])
+        return is_selected(score, self.threshold)
 
 
 @dataclass(frozen=True)

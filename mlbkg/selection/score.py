@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbkg.errors import FeatureMismatchError, MlbkgError, did_you_mean
+from mlbkg.evaluation.threshold_curve import ThresholdCurve
 from mlbkg.export.session import open_session, runtime_errors
 
 BATCH = 10_000
@@ -39,6 +40,10 @@ class Scorer:
 
         return wait
 
+    def score(self, X: NDArray[np.float32], fold: NDArray[np.int8]) -> NDArray[np.float32]:
+        """As :meth:`start`, and wait; one batch is scored by the caller's own thread."""
+        return self._score(X, fold) if len(X) <= BATCH else self.start(X, fold)()
+
     def _score(self, X: NDArray[np.float32], fold: NDArray[np.int8]) -> NDArray[np.float32]:
         feed: dict[str, NDArray[Any]] = {"input": np.ascontiguousarray(X, dtype=np.float32)}
         if self.takes_fold:
@@ -63,6 +68,15 @@ def open_scorer(model: bytes, *, threads: int) -> Iterator[Scorer]:
         yield Scorer(session, any(entry.name == "fold" for entry in session.get_inputs()), pool)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def is_selected(
+    score: NDArray[np.float32], threshold: float | ThresholdCurve, values: NDArray[Any] | None = None
+) -> NDArray[np.bool_]:
+    """``(n,)``. ``values (n,)``: of the variable that a curve depends on. Scores are compared as float32."""
+    if isinstance(threshold, ThresholdCurve):
+        return np.asarray(score >= threshold(np.asarray(values, dtype=np.float64)))
+    return np.asarray(score >= np.float32(threshold))
 
 
 def require_features(model: Sequence[str], offered: Sequence[str], *, where: str) -> None:
