@@ -20,7 +20,7 @@ from mlbkg.export.safety.shapes import ROWS
 from mlbkg.export.safety.tensors import FLOAT, INT64
 from mlbkg.export.safety.trees import ForestSize
 from mlbkg.export.safety.wire import MAX_BYTES
-from mlbkg.export.seal import check_seal
+from mlbkg.export.seal import is_sealed
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,14 @@ class LoadedModel:
 
     metadata: None where the file was not written by mlbkg. takes_fold: whether it has the input ``fold``. forests: one per
     ensemble node, in the order of the folds. is_verified: its sha256 is that of the manifest beside it; False where
-    there is none. opsets: domain -> version.
+    there is none. is_sealed: it has the sha256 that it says itself; False where it says none. opsets: domain -> version.
     """
 
     path: Path
     content: bytes
     sha256: str
     is_verified: bool
+    is_sealed: bool
     metadata: ModelMetadata | None
     n_features: int
     takes_fold: bool
@@ -50,6 +51,7 @@ class LoadedModel:
             "bytes": len(self.content),
             "sha256": self.sha256,
             "verified": self.is_verified,
+            "sealed": self.is_sealed,
             "n_features": self.n_features,
             "takes_fold": self.takes_fold,
             "trees": sum(forest.trees for forest in self.forests),
@@ -78,12 +80,12 @@ def open_model(path: Path, *, sha256: str | None = None) -> LoadedModel:
         raise refused(str(path), f"it names {len(metadata.features)} features and takes {width}")
     if metadata is not None:
         _require_layout(contents, metadata, width, str(path))
-    check_seal(content, contents.props, str(path))
     return LoadedModel(
         path=path,
         content=content,
         sha256=found,
         is_verified=is_verified,
+        is_sealed=is_sealed(content, contents.props, str(path)),
         metadata=metadata,
         n_features=width,
         takes_fold="fold" in contents.inputs,

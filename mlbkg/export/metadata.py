@@ -102,7 +102,10 @@ class ModelMetadata:
         try:
             check_plain(plain)
         except ValueError as error:
-            raise MlbkgError(f"a model of '{shown(self.analysis)}' cannot say of itself that {error}") from error
+            raise MlbkgError(
+                f"the metadata of the model of '{shown(self.analysis)}' cannot be written: {error}",
+                hint="Give it names that can be printed: in the config, or with --features names.txt",
+            ) from error
         plain = {name: value for name, value in plain.items() if name not in _OPTIONAL or value != _OPTIONAL[name]}
         props = {name: value if isinstance(value, str) else _json(value) for name, value in plain.items()}
         return {PREFIX + name: props[name] for name in sorted(props)}

@@ -32,7 +32,9 @@ def check_plain(values: Mapping[str, Any]) -> None:
     """``values``: field of :class:`mlbkg.export.metadata.ModelMetadata` -> plain value. Raises :class:`ValueError`."""
     for name, is_right in _FIELDS.items():
         if name in values and not is_right(values[name]):
-            raise ValueError(f"'{name}' is {shown(repr(values[name]))}")
+            raise ValueError(
+                f"{name}, of the wrong kind or with letters that cannot be printed: {shown(repr(values[name]))}"
+            )
 
 
 def _is_name(value: Any) -> bool:

@@ -27,10 +27,10 @@ def sealed(model: Any) -> bytes:
     return _with(content, where, hashlib.sha256(content).hexdigest())
 
 
-def check_seal(content: bytes, props: Mapping[str, str], where: str) -> None:
-    """Raises :class:`MlbkgError` where there is a seal and the bytes are not those that it was made for."""
+def is_sealed(content: bytes, props: Mapping[str, str], where: str) -> bool:
+    """Whether there is a seal. Raises :class:`MlbkgError` where the bytes are not those that it was made for."""
     if SEAL not in props:
-        return
+        return False
     place = content.rfind(props[SEAL].encode()) if len(props[SEAL].encode()) == len(_BLANK) else -1
     if place < 0 or hashlib.sha256(_with(content, place, _BLANK)).hexdigest() != props[SEAL]:
         raise MlbkgError(
@@ -38,6 +38,7 @@ def check_seal(content: bytes, props: Mapping[str, str], where: str) -> None:
             where=where,
             hint="Copy it again, or make it anew. Who changed it on purpose: remove its metadata property mlbkg.sha256.",
         )
+    return True
 
 
 def _with(content: bytes, place: int, digits: str) -> bytes:

@@ -26,7 +26,8 @@ from mlbkg.classifiers.base import BACKENDS, FittedClassifier, TrainingSet
 from mlbkg.export.metadata import FeatureInfo, ModelMetadata
 from mlbkg.export.native import load_forest
 from mlbkg.export.onnx import Models, build_models
-from mlbkg.export.parity import check_parity, open_session
+from mlbkg.export.parity import check_parity
+from mlbkg.export.session import open_session
 
 N_FEATURES, N_FOLDS, BATCH, TURNS = 20, 5, 10_000, 5
 TRAINING_ROWS = 20_000

@@ -288,7 +288,7 @@ def many_nodes(model: Any) -> None:
         (tile, "the operator: Tile"),
         (expand, "the operator: Expand"),
         (empty_but_large, "says that it has the shape"),
-        (many_nodes, "more than 2,000,000 numbers|which nothing before"),
+        (many_nodes, "more than 1,000,000 numbers"),
     ],
 )
 def test_what_grows_too_large(attacked, change: Change, reason: str) -> None:
@@ -476,7 +476,7 @@ def test_a_key_there_twice_or_too_much_said(attacked) -> None:
 
 
 def test_what_cannot_be_read_back_is_not_written(about: Any) -> None:
-    with pytest.raises(MlbkgError, match="cannot say of itself that 'features'"):
+    with pytest.raises(MlbkgError, match="cannot be written: features, of the wrong kind"):
         build_model([forest(), forest()], replace(about, features=(FeatureInfo("p\x1b"), FeatureInfo("E"))))
 
 
@@ -484,7 +484,8 @@ def test_damage_is_found_without_a_manifest(attacked, about: Any, tmp_path: Path
     path = tmp_path / "model.onnx"
     content = build_model([forest(), forest(precision="float64")], about)
     path.write_bytes(content)
-    assert not open_model(path).is_verified
+    opened = open_model(path)
+    assert (opened.is_verified, opened.is_sealed) == (False, True)
     changed = attacked(lambda model: None)
     assert open_model(changed).content == content  # what onnx parses and writes again is the same file
     place = content.index(b"answer_one")
@@ -496,6 +497,7 @@ def test_damage_is_found_without_a_manifest(attacked, about: Any, tmp_path: Path
         open_model(attacked(edited("target_weights", put("floats", 0, 0.75))))
     unsealed = attacked(lambda model: model.metadata_props.pop())
     assert open_model(unsealed).metadata == about
+    assert open_model(unsealed).describe()["sealed"] is False
 
 
 def test_names_out_of_a_file_do_nothing_in_a_terminal(attacked) -> None:

@@ -17,7 +17,7 @@ ROWS = -1
 Shape = tuple[int, ...]
 MAX_PER_ROW = 50_000
 """Numbers of one tensor for each row."""
-MAX_TOTAL_PER_ROW = 2_000_000
+MAX_TOTAL_PER_ROW = 1_000_000
 """Of all tensors that nodes make."""
 MAX_CONSTANT = 1_000_000
 """Numbers of a tensor that does not grow with the rows."""

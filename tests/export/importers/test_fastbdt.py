@@ -17,7 +17,7 @@ from mlbkg.export.importers.compare import compare
 from mlbkg.export.importers.fastbdt import read
 from mlbkg.export.metadata import FeatureInfo, ModelMetadata
 from mlbkg.export.onnx import build_model
-from mlbkg.export.parity import open_session
+from mlbkg.export.session import open_session
 
 DATA = Path(__file__).parent / "data" / "fastbdt"
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "fastbdt"
