@@ -62,7 +62,7 @@ def inspect(
     quiet: QuietOption = False,
 ) -> Answer:
     """Say what is in an ONNX model: features, folds, working points, forest, checks."""
-    from mlbkg.cli.show import inspect_text
+    from mlbkg.cli.show_model import inspect_text
     from mlbkg.stages.inspect import inspect as run
 
     found = run(model)

@@ -70,16 +70,30 @@ def open_model(path: Path, *, sha256: str | None = None) -> LoadedModel:
     for whatever :func:`mlbkg.export.safety.contents.check_contents` does not let through; and for one without the input
     ``input`` float32 ``[None, n]`` and the output ``output`` float32 ``[None, 1]``.
     """
-    content, found, is_verified = _verified(path, sha256)
-    contents = check_contents(content, str(path))
+    verified = _verified(path, sha256)
+    contents = check_contents(verified[0], str(path))
     _check_contract(contents, str(path))
+    return _loaded(path, verified, contents, contents.inputs["input"].shape[1])
+
+
+def look_into(path: Path) -> tuple[LoadedModel, Contents]:
+    """As :func:`open_model`, for people to look at: it may have other inputs, whose number is then ``n_features``."""
+    verified = _verified(path, None)
+    contents = check_contents(verified[0], str(path))
+    if "input" in contents.inputs:
+        _check_contract(contents, str(path))
+        return _loaded(path, verified, contents, contents.inputs["input"].shape[1]), contents
+    return _loaded(path, verified, contents, len(contents.inputs)), contents
+
+
+def _loaded(path: Path, verified: tuple[bytes, str, bool], contents: Contents, width: int) -> LoadedModel:
+    content, found, is_verified = verified
     is_ours = any(name.startswith(PREFIX) for name in contents.props)
     metadata = ModelMetadata.from_props(contents.props, where=str(path)) if is_ours else None
-    width = contents.inputs["input"].shape[1]
-    if metadata is not None and len(metadata.features) != width:
-        raise refused(str(path), f"it names {len(metadata.features)} features and takes {width}")
     if metadata is not None:
-        _require_layout(contents, metadata, width, str(path))
+        if "input" in contents.inputs and len(metadata.features) != width:
+            raise refused(str(path), f"it names {len(metadata.features)} features and takes {width}")
+        _require_layout(contents, metadata, len(metadata.features), str(path))
     return LoadedModel(
         path=path,
         content=content,
