@@ -2,6 +2,7 @@
 
 Laid out as ``Weightfile::saveToXMLFile``, ``GeneralOptions::save`` and ``ONNXOptions::save`` of belle2/basf2 write it, and
 as its test file ``mva/methods/tests/ONNX.xml``: an XML element for each option, and the model in base64 without padding.
+Compared with that file only: no basf2 has read a weightfile of this module yet.
 """
 
 from __future__ import annotations

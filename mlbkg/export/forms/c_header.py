@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlbkg.export.forest import Forest, Output
 from mlbkg.export.forms.base import FORMS, Form, Request
 from mlbkg.export.metadata import FeatureInfo
-from mlbkg.export.preorder import preorder
+from mlbkg.export.node_order import preorder
 
 _WIDTH = 120
 _ANSWERS: dict[Output, str] = {
