@@ -1,6 +1,9 @@
 """A header of C and C++ that needs nothing but ``exp``: tables, and one function that walks through them.
 
-The function adds what ONNX Runtime adds, in the same order and precision, and makes its answer of it by the same steps.
+The function adds what ONNX Runtime adds in one thread, in the same order and precision, and makes its answer of it by the
+same steps. They need ``exp`` in float64, whose last bit decides on the float32 answer for less than one margin in a million.
+Of all margins from 2**-60 on, glibc 2.36 and ONNX Runtime 1.32 on x86-64 agree on 1 / (1 + exp(-m)) for each, and on 2 p - 1
+for each but 1.67e-16.
 """
 
 from __future__ import annotations
@@ -207,7 +210,7 @@ def _about(request: Request) -> str:
         f"sha256 of the ONNX model: {model.sha256}",
         "",
         "Compile as C99 or C++11, without -ffast-math: cc -O2 -std=c99 program.c -lm",
-        "Its answers are those of the model in ONNX Runtime, bit by bit; NaN is a missing value.",
+        "Its answers are those of the model in ONNX Runtime in one thread, bit by bit; NaN is a missing value.",
         *(["", "x, in this order:", *names] if names else []),
     ]
     text = "\n".join(f"   {line}".rstrip() for line in lines)
