@@ -263,7 +263,7 @@ HEAD = _cut_at(0, 0).partition(b"Tree=")[0]
     ("content", "told"),
     [
         (PICKLE, "is a pickle, which can run code"),
-        (gzip.compress(PICKLE), "compressed with gzip"),
+        (gzip.compress(PICKLE, mtime=0), "compressed with gzip"),
         (b"", "is empty"),
         (b'{"name": "tree"}', "is JSON"),
         (b"trees\n", "first line is not 'tree'"),
