@@ -19,7 +19,7 @@ from mlbkg.physics.beams import Beams
 from mlbkg.physics.segments import Segments
 from mlbkg.simulation.events import COLLECTIONS, EVENT
 
-_GROUP_OF = {name: group for group in (*DAUGHTER_GROUPS, *EVENT_GROUPS, *REST_GROUPS) for name in group.names}
+GROUP_OF = {name: group for group in (*DAUGHTER_GROUPS, *EVENT_GROUPS, *REST_GROUPS) for name in group.names}
 _BRANCHES: dict[str, tuple[Level, str, str]] = {
     **{name: ("candidate", branch.unit, branch.description) for name, branch in EVENT.items()},
     **{
@@ -75,7 +75,7 @@ class CandidateTable(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._made:
-            group = _GROUP_OF.get(name)
+            group = GROUP_OF.get(name)
             if group is None:
                 self._made[name] = self._from_events(name)
             else:
@@ -93,7 +93,7 @@ class CandidateTable(Mapping[str, Any]):
 
     @cached_property
     def _names(self) -> dict[str, None]:
-        computable = (name for name in _GROUP_OF if all(branch in self._events for branch in _branches_of([name])))
+        computable = (name for name in GROUP_OF if all(branch in self._events for branch in _branches_of([name])))
         return dict.fromkeys((*computable, *self._events))
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> CandidateTable:
@@ -104,7 +104,7 @@ class CandidateTable(Mapping[str, Any]):
         event_rows = np.flatnonzero(used)
         made = {}
         for name, values in self._made.items():
-            group = _GROUP_OF.get(name)
+            group = GROUP_OF.get(name)
             level = group.level if group else ("collection" if is_jagged(values) else "candidate")
             if level == "candidate":
                 made[name] = values[rows]
@@ -122,7 +122,7 @@ class CandidateTable(Mapping[str, Any]):
 
 def known_columns() -> dict[str, tuple[Level, str, str]]:
     """Column -> level, unit and description, of all that a table of simulated events has."""
-    made = {name: (group.level, group.unit, group.description) for name, group in _GROUP_OF.items()}
+    made = {name: (group.level, group.unit, group.description) for name, group in GROUP_OF.items()}
     return {**made, **_BRANCHES}
 
 
@@ -144,7 +144,7 @@ def _branches_of(names: Iterable[str]) -> set[str]:
     todo, seen = list(names), set[str]()
     while todo:
         name = todo.pop()
-        group: Group | None = _GROUP_OF.get(name)
+        group: Group | None = GROUP_OF.get(name)
         if group is None:
             found.add(name)
         elif name not in seen:

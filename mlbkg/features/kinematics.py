@@ -20,9 +20,8 @@ DAUGHTERS = (*named("daughter0"), *named("daughter1"))
 
 def ratio(numerator: Any, denominator: Any) -> NDArray[np.float64]:
     """NaN where the denominator is 0: a direction that does not exist."""
-    out = np.full(np.shape(denominator), np.nan)
-    np.divide(numerator, denominator, out=out, where=denominator > 0)
-    return out
+    quotient: NDArray[np.float64] = numerator / np.where(denominator > 0, denominator, np.nan)
+    return quotient
 
 
 def polar_angle(vector: FourVector) -> NDArray[np.float64]:
@@ -75,7 +74,8 @@ def theta_recoil(columns: Columns) -> NDArray[Any]:
     basf2="useCMSFrame(E)",
 )
 def energy(columns: Columns) -> NDArray[Any]:
-    return np.asarray(columns["pair_cms_energy"])
+    energy: NDArray[Any] = columns["pair_cms_energy"]
+    return energy
 
 
 @feature(
@@ -92,12 +92,14 @@ def momentum(columns: Columns) -> NDArray[Any]:
 
 @feature("MPiPi", unit="GeV", needs=PAIR, description="invariant mass of the pair", basf2="InvM")
 def mass(columns: Columns) -> NDArray[Any]:
-    return np.asarray(np.sqrt(np.maximum(four_vector(columns, "pair").mass_squared, 0.0)))
+    mass: NDArray[Any] = np.sqrt(np.maximum(four_vector(columns, "pair").mass_squared, 0.0))
+    return mass
 
 
 @feature("PtPiPi", unit="GeV", needs=("pair_px", "pair_py"), description="transverse momentum of the pair", basf2="pt")
 def transverse_momentum(columns: Columns) -> NDArray[Any]:
-    return np.asarray(np.hypot(columns["pair_px"], columns["pair_py"]))
+    pt: NDArray[Any] = np.hypot(columns["pair_px"], columns["pair_py"])
+    return pt
 
 
 @feature("CosThetaPiPi", needs=PAIR, description="cosine of the pair's polar angle", basf2="cosTheta")
@@ -134,7 +136,8 @@ def opening_angle(columns: Columns) -> NDArray[Any]:
     first, second = four_vector(columns, "daughter0"), four_vector(columns, "daughter1")
     scalar = first.px * second.px + first.py * second.py + first.pz * second.pz
     # the arc tangent keeps small angles exact, where the arc cosine of the same cosine loses half the digits
-    return np.asarray(np.arctan2(np.sqrt(cross_squared(first, second)), scalar))
+    angle: NDArray[Any] = np.arctan2(np.sqrt(cross_squared(first, second)), scalar)
+    return angle
 
 
 def cross_squared(a: FourVector, b: FourVector) -> NDArray[Any]:

@@ -51,7 +51,8 @@ feature(
     basf2="useCMSFrame(pt)",
 )
 def transverse_momentum(columns: Columns) -> NDArray[Any]:
-    return np.asarray(np.hypot(columns["pair_cms_px"], columns["pair_cms_py"]))
+    pt: NDArray[Any] = np.hypot(columns["pair_cms_px"], columns["pair_cms_py"])
+    return pt
 
 
 @feature(
@@ -95,7 +96,8 @@ def acoplanarity(columns: Columns) -> NDArray[Any]:
 )
 def higher_momentum(columns: Columns) -> NDArray[Any]:
     first, second = _leptons(columns)
-    return np.asarray(np.maximum(first.p, second.p))
+    p: NDArray[Any] = np.maximum(first.p, second.p)
+    return p
 
 
 @feature(
@@ -106,7 +108,8 @@ def higher_momentum(columns: Columns) -> NDArray[Any]:
 )
 def lower_momentum(columns: Columns) -> NDArray[Any]:
     first, second = _leptons(columns)
-    return np.asarray(np.minimum(first.p, second.p))
+    p: NDArray[Any] = np.minimum(first.p, second.p)
+    return p
 
 
 @feature(
@@ -143,4 +146,5 @@ def _across(first: FourVector, second: FourVector, lepton_p: Any) -> NDArray[np.
 
 
 def _angle_across_z(ax: Any, ay: Any, bx: Any, by: Any) -> NDArray[Any]:
-    return np.asarray(np.arctan2(np.abs(ax * by - ay * bx), ax * bx + ay * by))
+    angle: NDArray[Any] = np.arctan2(np.abs(ax * by - ay * bx), ax * bx + ay * by)
+    return angle

@@ -15,20 +15,21 @@ CLUSTER_ENERGY = "cluster_energy"
 
 
 def _extreme(of_two: Any, name: str) -> Compute:
-    return lambda columns: np.asarray(of_two(columns[f"daughter0_{name}"], columns[f"daughter1_{name}"]))
+    return lambda columns: of_two(columns[f"daughter0_{name}"], columns[f"daughter1_{name}"])
 
 
 def _of_one(daughter: int, name: str) -> Compute:
-    return lambda columns: np.asarray(columns[f"daughter{daughter}_{name}"])
+    return lambda columns: columns[f"daughter{daughter}_{name}"]
 
 
 def _extreme_ratio(of_two: Any) -> Compute:
-    return lambda columns: np.asarray(of_two(_energy_over_momentum(columns, 0), _energy_over_momentum(columns, 1)))
+    return lambda columns: of_two(_energy_over_momentum(columns, 0), _energy_over_momentum(columns, 1))
 
 
 def _energy_over_momentum(columns: Columns, daughter: int) -> NDArray[Any]:
-    squared = sum(np.asarray(columns[f"daughter{daughter}_{part}"], dtype=np.float64) ** 2 for part in MOMENTUM)
-    return np.asarray(columns[f"daughter{daughter}_{CLUSTER_ENERGY}"] / np.sqrt(squared))
+    squared = sum(columns[f"daughter{daughter}_{part}"].astype(np.float64) ** 2 for part in MOMENTUM)
+    ratio: NDArray[Any] = columns[f"daughter{daughter}_{CLUSTER_ENERGY}"] / np.sqrt(squared)
+    return ratio
 
 
 for _end, _of_two in (("Min", np.minimum), ("Max", np.maximum)):

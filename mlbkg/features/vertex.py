@@ -29,12 +29,12 @@ def chi_prob(columns: Columns) -> NDArray[Any]:
     from scipy.special import erfc
 
     z0, d0, z0_error, d0_error = (
-        [np.asarray(columns[name], dtype=np.float64) for name in _both(quantity)]
-        for quantity in ("z0", "d0", "z0_error", "d0_error")
+        [columns[name].astype(np.float64) for name in _both(quantity)] for quantity in ("z0", "d0", "z0_error", "d0_error")
     )
-    chi2 = (z0[0] - z0[1]) ** 2 / (z0_error[0] ** 2 + z0_error[1] ** 2)
-    chi2 += (d0[0] / d0_error[0]) ** 2 + (d0[1] / d0_error[1]) ** 2
-    return np.asarray(erfc(np.sqrt(chi2 / 2.0)) + np.sqrt(chi2 * (2.0 / np.pi)) * np.exp(-chi2 / 2.0))
+    of_z0 = (z0[0] - z0[1]) ** 2 / (z0_error[0] ** 2 + z0_error[1] ** 2)
+    chi2 = of_z0 + ((d0[0] / d0_error[0]) ** 2 + (d0[1] / d0_error[1]) ** 2)
+    probability: NDArray[Any] = erfc(np.sqrt(chi2 / 2.0)) + np.sqrt(chi2 * (2.0 / np.pi)) * np.exp(-chi2 / 2.0)
+    return probability
 
 
 @feature(
@@ -61,4 +61,5 @@ def dz_max(columns: Columns) -> NDArray[Any]:
 
 def _largest(columns: Columns, name: str) -> NDArray[Any]:
     first, second = _both(name)
-    return np.asarray(np.maximum(np.abs(columns[first]), np.abs(columns[second])))
+    largest: NDArray[Any] = np.maximum(np.abs(columns[first]), np.abs(columns[second]))
+    return largest

@@ -40,15 +40,15 @@ def truth(values: Array) -> Array:
 
 
 def _arithmetic(ufunc: Any) -> Callable[..., Array]:
-    return lambda *arguments: np.asarray(ufunc(*(number(argument) for argument in arguments)))
+    return lambda *arguments: ufunc(*(number(argument) for argument in arguments))
 
 
 def _real(ufunc: Any) -> Callable[..., Array]:
-    return lambda *arguments: np.asarray(ufunc(*(argument.astype(np.float64) for argument in arguments)))
+    return lambda *arguments: ufunc(*(argument.astype(np.float64) for argument in arguments))
 
 
 def _logical(ufunc: Any) -> Callable[..., Array]:
-    return lambda *arguments: np.asarray(ufunc(*(truth(argument) for argument in arguments)))
+    return lambda *arguments: ufunc(*(truth(argument) for argument in arguments))
 
 
 def _bits(ufunc: Any, sign: str) -> Callable[..., Array]:
@@ -59,20 +59,22 @@ def _bits(ufunc: Any, sign: str) -> Callable[..., Array]:
             raise ExpressionError(f"'{sign}' needs conditions or whole numbers", hint="Between conditions write && || !")
         if not all(argument.dtype == bool for argument in arguments):
             arguments = tuple(number(argument) for argument in arguments)
-        return np.asarray(reduce(ufunc, arguments) if len(arguments) > 1 else ufunc(*arguments))
+        bits: Array = reduce(ufunc, arguments) if len(arguments) > 1 else ufunc(*arguments)
+        return bits
 
     return apply
 
 
 def _extreme(ufunc: Any) -> Callable[..., Array]:
-    return lambda *arguments: np.asarray(reduce(ufunc, (number(argument) for argument in arguments)))
+    return lambda *arguments: reduce(ufunc, (number(argument) for argument in arguments))
 
 
 def _modulo(left: Array, right: Array) -> Array:
     # Whole numbers modulo 0 would be 0 in numpy.
-    return np.asarray(
-        np.mod(left.astype(np.float64), right.astype(np.float64)) if np.any(right == 0) else np.mod(left, right)
-    )
+    if left.dtype.kind == "f" or right.dtype.kind == "f" or np.any(right == 0):
+        left, right = left.astype(np.float64), right.astype(np.float64)
+    rest: Array = np.mod(left, right)
+    return rest
 
 
 def _where(condition: Array, yes: Array, no: Array) -> Array:
@@ -200,4 +202,5 @@ def apply(name: str, arguments: tuple[Array, ...]) -> Array:
 def _chain(signs: list[str], operands: tuple[Array, ...]) -> Array:
     """Each neighbouring pair is compared, as Python and every reader understand it, and unlike C."""
     pairs = zip(signs, operands[:-1], operands[1:], strict=True)
-    return np.asarray(reduce(np.logical_and, (_COMPARISONS[sign](left, right) for sign, left, right in pairs)))
+    met: Array = reduce(np.logical_and, (_COMPARISONS[sign](left, right) for sign, left, right in pairs))
+    return met

@@ -9,7 +9,7 @@ formulate, and only the operators and functions listed there exist.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,18 +63,26 @@ class Expression:
         A constant is repeated for every row of the first column. Raises :class:`ExpressionError` for a column that is
         absent, jagged or not made of numbers.
         """
-        stack: list[NDArray[Any]] = []
         with np.errstate(all="ignore"):
-            for step in self._steps:
-                if isinstance(step, _Apply):
-                    arguments = tuple(stack[len(stack) - step.arity :])
-                    del stack[len(stack) - step.arity :]
-                    stack.append(apply(step.name, arguments))
-                else:
-                    stack.append(self._column(step.name, columns) if isinstance(step, Column) else np.asarray(step))
-        (result,) = stack
+            result = self.fold(lambda name: self._column(name, columns), apply)
         if result.ndim == 0 and len(columns) > 0:
             return np.full(len(columns[next(iter(columns))]), result)
+        return np.asarray(result)
+
+    def fold(self, column: Callable[[str], Any], operation: Callable[[str, tuple[Any, ...]], Any]) -> Any:
+        """What ``operation`` makes of columns and numbers, step by step; it is called as :func:`apply` is.
+
+        A number that the expression holds is given to it as an array without rows.
+        """
+        stack: list[Any] = []
+        for step in self._steps:
+            if isinstance(step, _Apply):
+                arguments = tuple(stack[len(stack) - step.arity :])
+                del stack[len(stack) - step.arity :]
+                stack.append(operation(step.name, arguments))
+            else:
+                stack.append(column(step.name) if isinstance(step, Column) else np.asarray(step))
+        (result,) = stack
         return result
 
     def _column(self, name: str, columns: Mapping[str, Any]) -> NDArray[Any]:
