@@ -22,6 +22,8 @@ def inspect_text(found: Mapping[str, Any]) -> str:
         parts.append("Not written by mlbkg: it does not name its features.")
     else:
         parts.append(_features(about))
+        if found["raw_inputs"]:
+            parts.append(_raw_inputs(found["raw_inputs"]))
         if about["working_points"]:
             parts.append(_working_points(about))
     parts.append(_checks(found))
@@ -71,6 +73,11 @@ def _features(about: Mapping[str, Any]) -> str:
         for i, entry in enumerate(about["features"], 1)
     ]
     return listing("Features, in the order of the input", ("", "name", "unit", "basf2"), rows)
+
+
+def _raw_inputs(inputs: list[Mapping[str, Any]]) -> str:
+    rows = [(one["name"], one["unit"], f"feature, needs {one['reason']}" if one["feature"] else "branch") for one in inputs]
+    return listing("Inputs, by name, float32 [None, 1] each", ("name", "unit", "is"), rows)
 
 
 def _working_points(about: Mapping[str, Any]) -> str:

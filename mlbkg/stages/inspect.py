@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlbkg.export.forms.decision import PROPERTY as SELECTED_AT
+from mlbkg.export.graph.inputs import raw_inputs_of
 from mlbkg.export.load import LoadedModel, look_into
 from mlbkg.export.onnx import ML_OPSET, OPSET
 from mlbkg.export.read_back import forests_of
@@ -32,13 +33,15 @@ def inspect(path: Path) -> dict[str, Any]:
     """Features, folds, working points, inputs and outputs, size, cost and checks as plain values; the model is not run.
 
     ``cost_ns``: of a candidate in ONNX Runtime on one thread, from the forest's size; None for layouts of others.
-    ``selected_at``: the score from which on the output ``selected`` is true; None without that output.
+    ``selected_at``: the score from which on the output ``selected`` is true; None without that output. ``raw_inputs``: what
+    each input is, where these are not the features but what they are computed from.
     """
     model, contents = look_into(path)
     return {
         **model.describe(),
         "inputs": _columns(contents.inputs),
         "outputs": _columns(contents.outputs),
+        "raw_inputs": [asdict(one) for one in raw_inputs_of(contents.props)],
         "selected_at": json.loads(contents.props[SELECTED_AT]) if SELECTED_AT in contents.props else None,
         "cost_ns": _cost(model, contents),
         "checks": [asdict(check) for check in _checks(model, contents)],

@@ -72,6 +72,16 @@ def test_a_decision(tmp_path: Path) -> None:
     assert "selected is output >= 0.953426" in inspect_text(found)
 
 
+def test_a_model_that_takes_branches(tmp_path: Path) -> None:
+    export_model(MODELS / "model.onnx", tmp_path / "raw.onnx", form="raw-inputs")
+    found = inspect(tmp_path / "raw.onnx")
+    kinds = {one["name"]: one["feature"] for one in found["raw_inputs"]}
+    assert (kinds["daughter0_px"], kinds["nTracksROE"]) == (False, True)
+    assert {one["name"] for one in found["inputs"]} == set(kinds)
+    assert checks(found)["basf2"] is False
+    assert "feature, needs" in inspect_text(found)
+
+
 def test_an_imported_model_says_what_it_was(tmp_path: Path) -> None:
     import_model("fastbdt", FASTBDT / "basf2_v5.xml", tmp_path / "old.onnx")
     found = inspect(tmp_path / "old.onnx")

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbkg.export.forest import Forest, Output
+from mlbkg.export.forest import Forest, Output, refused
 from mlbkg.export.forms.base import FORMS, Form, Request
 from mlbkg.export.metadata import FeatureInfo
 from mlbkg.export.node_order import preorder
 
 _WIDTH = 120
+_MAX_NODES = 2**24
 _ANSWERS: dict[Output, str] = {
     "logistic": "(float)(1.0 / (1.0 + exp(-(double)margin)))",
     "symmetric": "(float)(2.0 * (1.0 / (1.0 + exp(-(double)margin))) - 1.0)",
@@ -48,28 +49,45 @@ static inline float {name}_step(int lookup, const float *x) {{
 }}
 
 """
+_COLUMNS = """\
+  float x[{NAME}_N_FEATURES + {n_lookups}];
+  int i;
+  for (i = 0; i < {NAME}_N_FEATURES; ++i) x[i] = row[i];
+  for (i = 0; i < {n_lookups}; ++i) x[{NAME}_N_FEATURES + i] = {name}_step(i, row);
+"""
 _FOREST = """\
-/* The sum of the leaves that a row reaches in the trees begin to end - 1. A split is 2 * feature, and 1 more where NaN goes
-   left; the left child comes next, the right one is at `next`. A leaf is negative, its value is at `next`. */
+/* One comparison further down. A node is 4 * column + 2 where NaN goes left + 1 where it splits; the left child comes next,
+   the right one `jump` nodes later. A leaf stays where it is. */
+static inline int {name}_next(const float *x, int node) {{
+  const float value = x[{name}_node[node].split >> 2];
+  const int split = {name}_node[node].split, jump = {name}_node[node].jump;
+  const int left = (value {op} {name}_node[node].threshold) | ((value != value) & (split >> 1));
+  return node + (jump ^ ((jump ^ (split & 1)) & -left));
+}}
+
+/* The sum of the leaves that a row reaches in the trees begin to end - 1: eight trees at a time, added in their order. */
 static inline float {name}_sum(const float *x, int begin, int end) {{
   {real} sum = 0;
-  int tree;
-  for (tree = begin; tree < end; ++tree) {{
+  int tree = begin;
+  for (; tree + 8 <= end; tree += 8) {{
+    const int *root = {name}_root + tree;
+    {starts}
+    do {{
+      {steps}
+    }} while (({splits}) & 1);
+    {sums}
+  }}
+  for (; tree < end; ++tree) {{
     int node = {name}_root[tree];
-    int split;
-    while ((split = {name}_split[node]) >= 0) {{
-      const float value = {value};
-      const int left = value {op} {name}_threshold[node] || (value != value && (split & 1));
-      node = left ? node + 1 : {name}_next[node];
-    }}
-    sum += {name}_leaf[{name}_next[node]];
+    while ({name}_node[node].split & 1) node = {name}_next(x, node);
+    sum += {leaf};
   }}
   return (float)sum;
 }}
 
 /* The margin of one row x[{NAME}_N_FEATURES]. */
-static inline float {name}_margin(const float *x) {{
-  float margin = {name}_sum(x, {name}_fold[0], {name}_fold[1]);
+static inline float {name}_margin(const float *{row}) {{
+{columns}  float margin = {name}_sum(x, {name}_fold[0], {name}_fold[1]);
 {folds}  return margin / {n_folds}.0f;
 }}
 
@@ -90,20 +108,23 @@ _FOLDS = """\
 
 
 def write(request: Request) -> bytes:
-    """The header. It has ``name(x)``, ``name_margin(x)`` and, with a threshold, ``name_selected(x)``."""
+    """The header, with ``name(x)``, ``name_margin(x)`` and, with a threshold, ``name_selected(x)``.
+
+    Raises :class:`mlbkg.errors.MlbkgError` for more nodes than a float counts.
+    """
     forest = _joined(request.forests)
     names = {"name": request.name, "NAME": request.name.upper()}
     is_double = forest.precision == "float64"
+    if is_double and forest.n_nodes > _MAX_NODES:
+        raise refused(str(request.model.path), f"it has more than {_MAX_NODES:,} nodes, which a float cannot count")
     n_folds = len(request.forests)
-    value = "x[split >> 1]"
-    if forest.lookups:
-        n_features = names["NAME"] + "_N_FEATURES"
-        value = f"split >> 1 < {n_features} ? {value} : {request.name}_step((split >> 1) - {n_features}, x)"
     function = _FOREST.format(
         **names,
         real="double" if is_double else "float",
-        value=value,
         op=forest.op,
+        **_lockstep(request.name, is_double=is_double),
+        row="row" if forest.lookups else "x",
+        columns=_COLUMNS.format(**names, n_lookups=len(forest.lookups)) if forest.lookups else "",
         folds=_FOLDS.format(**names, n_folds=n_folds) if n_folds > 1 else "",
         n_folds=n_folds,
         answer=_ANSWERS[forest.output],
@@ -153,21 +174,34 @@ def _joined(forests: Sequence[Forest]) -> Forest:
     )
 
 
+def _lockstep(name: str, *, is_double: bool) -> dict[str, str]:
+    """What is said once for each of eight trees."""
+    leaf = f"{name}_leaf[(int){name}_node[node].threshold]" if is_double else f"{name}_node[node].threshold"
+    nodes = [f"n{i}" for i in range(8)]
+    return {
+        "leaf": leaf,
+        "starts": "int " + ", ".join(f"{node} = root[{i}]" for i, node in enumerate(nodes)) + ";",
+        "steps": "\n      ".join(f"{node} = {name}_next(x, {node});" for node in nodes),
+        "splits": " | ".join(f"{name}_node[{node}].split" for node in nodes),
+        "sums": "\n    ".join(f"sum += {leaf.replace('[node]', f'[{node}]')};" for node in nodes),
+    }
+
+
 def _tables(forest: Forest, forests: Sequence[Forest], name: str) -> Iterator[str]:
     is_leaf = forest.feature < 0
     start = np.repeat(forest.tree_offset[:-1], np.diff(forest.tree_offset))
-    split = np.where(is_leaf, -1, 2 * forest.feature.astype(np.int64) + forest.missing_left)
-    following = np.where(is_leaf, np.cumsum(is_leaf) - 1, start + forest.right)
-    leaf = forest.value[is_leaf]
+    split = np.where(is_leaf, 0, 4 * forest.feature.astype(np.int64) + 2 * forest.missing_left + 1)
+    jump = np.where(is_leaf, 0, start + forest.right - np.arange(forest.n_nodes))
     is_double = forest.precision == "float64"
+    at_leaf = np.cumsum(is_leaf) - 1 if is_double else forest.value
+    cells = zip(_floats(np.where(is_leaf, at_leaf, forest.threshold)), split.tolist(), jump.tolist(), strict=True)
+    kind = "unsigned short" if max(split.max(), jump.max()) < 2**16 else "int"
     yield _table("int", f"{name}_fold", map(str, np.cumsum([0, *(one.n_trees for one in forests)])))
     yield _table("int", f"{name}_root", map(str, forest.tree_offset[:-1]))
-    yield _table("short" if split.max() < 2**15 else "int", f"{name}_split", map(str, split))
-    yield _table("int", f"{name}_next", map(str, following))
-    yield _table("float", f"{name}_threshold", _floats(np.where(is_leaf, 0, forest.threshold)))
-    yield _table(
-        "double" if is_double else "float", f"{name}_leaf", (f"{x:.17g}" for x in leaf) if is_double else _floats(leaf)
-    )
+    nodes = (f"{{{threshold},{split},{jump}}}" for threshold, split, jump in cells)
+    yield _table(f"struct {{\n  float threshold;\n  {kind} split, jump;\n}}", f"{name}_node", nodes)
+    if is_double:
+        yield _table("double", f"{name}_leaf", (f"{x:.17g}" for x in forest.value[is_leaf]))
     if forest.lookups:
         yield from _lookup_tables(forest, name)
 

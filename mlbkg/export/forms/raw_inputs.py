@@ -50,7 +50,12 @@ def write(request: Request) -> bytes:
 
 
 def _require_names(features: FeatureGraph, graph: Any, where: str) -> None:
-    taken = {"input", *(name for node in graph.node for name in node.output), *(one.name for one in graph.initializer)}
+    taken = {
+        "input",
+        "fold",
+        *(name for node in graph.node for name in node.output),
+        *(one.name for one in graph.initializer),
+    }
     wrong = [one.name for one in features.inputs if one.name in taken or one.name.startswith(OWN) or not is_plain(one.name)]
     if wrong:
         raise MlbkgError(

@@ -20,6 +20,7 @@ from mlbkg.export.graph.inputs import FeatureSource, RawInput
 from mlbkg.export.graph.recorder import Recorder
 from mlbkg.export.graph.traced import DOUBLE, FLOAT, Traced, UntraceableError
 from mlbkg.export.metadata import FeatureInfo, ModelMetadata
+from mlbkg.export.safety.refusal import shown
 from mlbkg.features.base import FEATURES
 from mlbkg.ntuples.expression_functions import apply
 from mlbkg.ntuples.expressions import Expression
@@ -27,6 +28,8 @@ from mlbkg.physics.beams import BEAMS
 
 MAX_CHAIN = 100
 """Features that need features that need features."""
+FAILURES = (UntraceableError, MlbkgError, AttributeError, RecursionError, TypeError, ValueError)
+"""What becomes of a feature that does with a traced column what it can only do with an array."""
 NOT_A_COLUMN = "event_index"
 """Leads from candidates to events, and says nothing about either."""
 
@@ -44,7 +47,9 @@ class FeatureGraph:
 
 
 def feature_graph(metadata: ModelMetadata) -> FeatureGraph:
-    """Raises :class:`MlbkgError` where one name would stand for a branch and for a feature that cannot be computed."""
+    """Raises :class:`MlbkgError` where one name would stand for two things."""
+    if len(set(metadata.feature_names)) < len(metadata.features):
+        raise MlbkgError("two features of the model have one name")
     recorder = Recorder()
     tracer = _Tracer(recorder, _specs(metadata), _setting(metadata))
     columns: list[str] = []
@@ -53,8 +58,8 @@ def feature_graph(metadata: ModelMetadata) -> FeatureGraph:
         try:
             with np.errstate(all="ignore"):
                 columns.append(tracer.feature(info.name).name)
-        except (UntraceableError, MlbkgError) as error:
-            reasons[info.name] = str(error)
+        except FAILURES as error:
+            reasons[info.name] = shown(error)
             columns.append(info.name)
     nodes, constants, _ = recorder.needed_for(columns)
     sources = tuple(
@@ -182,7 +187,7 @@ class _Tracer:
                 values = [value[0] for value in group.compute({NOT_A_COLUMN: np.zeros(1)}, self._setting)]
             else:
                 values = list(group.compute(_Columns(self), self._setting))
-        except (UntraceableError, MlbkgError):
+        except FAILURES:
             return self._branch(name).astype(DOUBLE)
         return dict(zip(group.names, values, strict=True))[name]
 

@@ -151,3 +151,23 @@ def test_features_of_features(make_graph: Callable[..., Any]) -> None:
 def test_one_name_for_two_things(make_graph: Callable[..., Any]) -> None:
     with pytest.raises(MlbkgError, match="'a' is a branch that features are computed from"):
         make_graph([FeatureInfo("a", expression="a & 1"), FeatureInfo("b", column="a")])
+
+
+def test_two_features_of_one_name(make_graph: Callable[..., Any]) -> None:
+    with pytest.raises(MlbkgError, match="one name"):
+        make_graph([FeatureInfo("a"), FeatureInfo("a", column="b")])
+
+
+@pytest.mark.parametrize(
+    "expression", ["(" * 5000 + "a" + ")" * 5000, "a +" * 20_000 + "a", "a b", "", "nosuch(a)", "-" * 9999 + "a"]
+)
+def test_hostile_expressions(expression: str, make_graph: Callable[..., Any]) -> None:
+    graph, run = make_graph([FeatureInfo("x", expression=expression)])
+    assert graph.sources[0].made in ("computed", "input")
+    assert run({one.name: [1.0] for one in graph.inputs}).shape == (1, 1)
+
+
+@pytest.mark.parametrize("candidates", [{}, {"pair": "nosuch", "beams": "Y4S"}, {"pair": ["pipi"], "beams": None}])
+def test_unknown_candidates(candidates: Any, make_graph: Callable[..., Any]) -> None:
+    with pytest.raises(MlbkgError, match="unknown pair"):
+        make_graph([FeatureInfo("mRecoil")], candidates=candidates)

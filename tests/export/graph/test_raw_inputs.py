@@ -122,7 +122,7 @@ def test_the_same_model_writes_the_same_bytes(trained_files: tuple[Path, Path], 
     assert (tmp_path / "again.onnx").read_bytes() == trained_files[1].read_bytes()
 
 
-@pytest.mark.parametrize("name", ["output", "margin_0", "n_folds", "input", "mlbkg/Cast_0"])
+@pytest.mark.parametrize("name", ["output", "fold", "margin_0", "n_folds", "input", "mlbkg/Cast_0"])
 def test_names_of_the_graph_are_refused(
     name: str, trained_files: tuple[Path, Path], make_metadata: Callable[..., ModelMetadata], tmp_path: Path
 ) -> None:
@@ -133,6 +133,20 @@ def test_names_of_the_graph_are_refused(
     with pytest.raises(MlbkgError, match=f"'{name}' cannot be an input"):
         export_model(tmp_path / "model.onnx", tmp_path / "raw.onnx", form="raw-inputs")
     assert not (tmp_path / "raw.onnx").exists()
+
+
+def test_a_decision_stays_one(trained_files: tuple[Path, Path], tmp_path: Path) -> None:
+    export_model(trained_files[0], tmp_path / "cut.onnx", form="decision", score=0.5)
+    export_model(tmp_path / "cut.onnx", tmp_path / "raw.onnx", form="raw-inputs")
+    given = {name: values[:, None] for name, values in rows(1000).items()}
+    output, selected = open_session(read_safely(tmp_path / "raw.onnx")).run(["output", "selected"], given)
+    np.testing.assert_array_equal(selected, output >= np.float32(0.5))
+    assert 0.1 < selected.mean() < 0.9
+
+
+def test_branches_are_not_put_in_front_twice(trained_files: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(MlbkgError):
+        export_model(trained_files[1], tmp_path / "raw.onnx", form="raw-inputs")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"inputs":{}}', '{"inputs":[1]}', '{"inputs":[{"name":"a"}]}'])
