@@ -33,7 +33,7 @@ STARTS = (
     Start("own", "xgboost", {"max_depth": 4, "learning_rate": 0.1}),
     Start("beyond", "xgboost", {"max_depth": 20, "learning_rate": 0.9}),
 )
-ROUNDS, ROUND_SECONDS = 6, 0.005
+ROUNDS, ROUND_SECONDS = 6, 0.02
 
 
 def study_in(storage: str) -> Study:

@@ -3,7 +3,6 @@
 Not here, though ONNX has them: ``Min`` and ``Max``, which older versions let NaN get lost in; ``Cos``, which they have in
 float32 only; ``Sin``, see :func:`mlbkg.export.graph.formulas.sin`; ``Atan`` and the other inverse and hyperbolic functions,
 which there is no float64 kernel for at all.
-
 """
 
 from __future__ import annotations
